@@ -1,0 +1,97 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target is compiled alike. Warnings are errors here; SwiftPM drops that setting where Kin is a dependency.
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .treatAllWarnings(as: .error),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func system(_ name: String, pkgConfig: String, apt: String) -> Target {
+  .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+// Who may import whom is kept in Scripts/imports.txt and checked by `./dev check`.
+let package = Package(
+  name: "kin",
+  products: [
+    .library(name: "ChatSDK", targets: ["ChatSDK"]),
+    .library(name: "E2ECrypto", targets: ["E2ECrypto"]),
+    .library(name: "ChatTestKit", targets: ["ChatTestKit"]),
+    .executable(name: "relay-server", targets: ["relay-server"]),
+    .executable(name: "chat-cli", targets: ["chat-cli"]),
+  ],
+  targets: [
+    system("CSodium", pkgConfig: "libsodium", apt: "libsodium-dev"),
+    system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
+    system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+    system("CUV", pkgConfig: "libuv", apt: "libuv1-dev"),
+
+    room("CryptoPrimitives", ["CSodium", "COpenSSL"]),
+    room("WireCodec"),
+    room("E2ECrypto", ["WireCodec", "CryptoPrimitives"]),
+    room("Content"),
+    room("Observability"),
+    room("RelayProtocol", ["WireCodec"]),
+    room("Networking", ["CUV", "COpenSSL", "Observability"]),
+    room("Storage", ["CSQLite", "Observability"]),
+    room(
+      "ChatSDK",
+      [
+        "CryptoPrimitives", "WireCodec", "E2ECrypto", "Content", "Observability", "RelayProtocol", "Networking",
+        "Storage",
+      ]),
+    room(
+      "RelayServer",
+      ["CryptoPrimitives", "WireCodec", "Observability", "RelayProtocol", "Networking", "Storage"]),
+    room("ChatTestKit", ["ChatSDK", "RelayServer"]),
+    program("relay-server", ["RelayServer", "Observability"]),
+    program("chat-cli", ["ChatSDK", "Observability"]),
+    program(
+      "kin-bench",
+      [
+        "CryptoPrimitives", "WireCodec", "E2ECrypto", "Content", "Observability", "RelayProtocol", "Networking",
+        "Storage", "ChatSDK", "RelayServer",
+      ],
+      path: "Benchmarks/kin-bench"),
+
+    tests("CryptoPrimitivesTests", ["CryptoPrimitives"]),
+    tests("WireCodecTests", ["WireCodec"]),
+    tests("E2ECryptoTests", ["E2ECrypto", "WireCodec", "CryptoPrimitives"]),
+    tests("ContentTests", ["Content"]),
+    tests("ObservabilityTests", ["Observability"]),
+    tests("RelayProtocolTests", ["RelayProtocol", "WireCodec"]),
+    tests("NetworkingTests", ["Networking", "Observability"]),
+    tests("StorageTests", ["Storage"]),
+    tests(
+      "RelayServerTests",
+      ["RelayServer", "RelayProtocol", "WireCodec", "CryptoPrimitives", "Networking", "Storage", "Observability"]),
+    tests(
+      "ChatSDKTests",
+      [
+        "ChatSDK", "ChatTestKit", "E2ECrypto", "WireCodec", "CryptoPrimitives", "Content", "RelayProtocol",
+        "Networking", "Storage",
+      ]),
+    tests("PublicAPITests", ["ChatSDK", "E2ECrypto", "ChatTestKit"]),
+    tests("ChatCLITests", ["chat-cli", "ChatSDK"]),
+    tests(
+      "EndToEndTests",
+      ["ChatSDK", "E2ECrypto", "WireCodec", "CryptoPrimitives", "RelayProtocol", "Networking", "Storage"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
