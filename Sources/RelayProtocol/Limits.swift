@@ -1,0 +1,38 @@
+/// Bounds that client and relay agree on. Both check them before they allocate.
+public enum Limits {
+  /// The longest MLSMessage of the log, in bytes: 64 KiB of text, its padding and framing fit many times.
+  public static let message = 1 << 20
+  /// The longest commit with its Welcome, in bytes (a room of 5,000 fits).
+  public static let commitRequest = 16 << 20
+  /// The longest JSON body of any other route, in bytes.
+  public static let jsonBody = 1 << 20
+  /// The longest binary frame on the socket, in bytes.
+  public static let frame = message + 1024
+  public static let keyPackage = 16 << 10
+  public static let keyPackagesPerUpload = 100
+  public static let keyPackagesPerDevice = 200
+  public static let deviceList = 64 << 10
+  public static let devicesPerAccount = 32
+  public static let cursorsPerFollow = 4096
+  /// Entries in one page of history.
+  public static let entriesPerPage = 500
+  /// Bytes of messages in one page of history, unless a single entry is longer.
+  public static let bytesPerPage = 4 << 20
+  /// An application message may name the room's epoch or one of this many before it.
+  public static let pastEpochs: UInt64 = 3
+  public static let token = 4096
+  public static let longPollSeconds: Double = 30
+  public static let usernameLengths = 3...32
+  public static let passwordLengths = 8...1024
+  public static let membersPerRoom = 5000
+
+  /// Whether `name` is 3 to 32 of `a-z 0-9 . _ -`, and begins with a letter or digit.
+  public static func isUsername(_ name: String) -> Bool {
+    let bytes = Array(name.utf8)
+    guard usernameLengths.contains(bytes.count), let first = bytes.first else { return false }
+    func isAlphanumeric(_ byte: UInt8) -> Bool {
+      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+    }
+    return isAlphanumeric(first) && bytes.allSatisfy { isAlphanumeric($0) || ".-_".utf8.contains($0) }
+  }
+}
