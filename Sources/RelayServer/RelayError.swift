@@ -1,0 +1,23 @@
+package import RelayProtocol
+
+/// Why the relay refuses or fails. Two errors are equal if their codes are; texts are static, so every error is safe
+/// to log and to send.
+package struct RelayError: Error, Equatable, Sendable, CustomStringConvertible {
+  package let code: RelayCode
+  package let title: StaticString
+  /// Seconds after which trying again makes sense, where that is known.
+  package let retryAfter: Double?
+  package let file: StaticString
+  package let line: UInt
+
+  package init(
+    _ code: RelayCode, _ title: StaticString, retryAfter: Double? = nil, file: StaticString = #fileID,
+    line: UInt = #line
+  ) {
+    (self.code, self.title, self.retryAfter) = (code, title, retryAfter)
+    (self.file, self.line) = (file, line)
+  }
+
+  package static func == (left: RelayError, right: RelayError) -> Bool { left.code == right.code }
+  package var description: String { "\(code.text): \(title) (\(file):\(line))" }
+}

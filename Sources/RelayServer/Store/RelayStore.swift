@@ -1,0 +1,149 @@
+package import RelayProtocol
+
+/// Where the relay keeps everything. The store is the truth: whatever a method returned from is on disk.
+///
+/// Writes may be gathered into one database transaction (group commit), each write still all or nothing. Every method
+/// throws ``RelayError``: with a ``RelayCode`` for what the caller must be told, `unavailable` when the database fails.
+/// Times are milliseconds since 1970. Implementations pass the same suite of tests.
+package protocol RelayStore: Sendable {
+  /// Drawn at random when this store was made.
+  var incarnation: UInt64 { get }
+
+  // MARK: Accounts and devices
+
+  /// Stores an account with its first device list; `usernameTaken` if name, email or id exists.
+  func createAccount(_ account: AccountRecord, devices: DeviceListRecord) async throws(RelayError)
+  /// An account by username or email.
+  func account(login: String) async throws(RelayError) -> AccountRecord?
+  func account(id: UserID) async throws(RelayError) -> AccountRecord?
+  func deviceList(of user: UserID) async throws(RelayError) -> DeviceListRecord?
+  /// Replaces the list if `list.number` is one more than the stored one, else `deviceListConflict`. Sessions, key
+  /// packages and Welcomes of devices that the new list lacks are deleted in the same transaction.
+  func replaceDeviceList(of user: UserID, with list: DeviceListRecord) async throws(RelayError)
+  func updatePasswordHash(of user: UserID, to hash: String) async throws(RelayError)
+
+  // MARK: Sessions
+
+  func createSession(_ session: SessionRecord) async throws(RelayError)
+  /// Replaces the refresh token whose hash is `old`. A token that was replaced before ends its session: `sessionEnded`.
+  func rotateSession(from old: [UInt8], to new: [UInt8], now: UInt64, expires: UInt64) async throws(RelayError)
+    -> SessionRecord
+  func session(id: UInt64) async throws(RelayError) -> SessionRecord?
+  func endSession(id: UInt64) async throws(RelayError)
+
+  // MARK: Key packages
+
+  func addKeyPackages(_ packages: [[UInt8]], lastResort: [UInt8]?, device: DeviceID) async throws(RelayError)
+    -> KeyPackageCount
+  func keyPackageCount(device: DeviceID) async throws(RelayError) -> KeyPackageCount
+  /// Takes one package for each device of the user; a one-time package is deleted as it is handed out.
+  func claimKeyPackages(of user: UserID) async throws(RelayError) -> ClaimResponse
+
+  // MARK: Rooms
+
+  /// Makes a room of one member at epoch 0; `roomExists` if the id is taken.
+  func createRoom(_ room: RoomID, owner: UserID, now: UInt64) async throws(RelayError) -> RoomResponse
+  func rooms(of user: UserID) async throws(RelayError) -> [RoomResponse]
+  /// `roomNotFound` for all but members, as with everything below.
+  func room(_ room: RoomID, for user: UserID) async throws(RelayError) -> RoomResponse
+  func members(of room: RoomID, for user: UserID) async throws(RelayError) -> [MembersResponse.Member]
+  /// Entries after `sequence` in order, at most `limit` and about `bytes`, and the room as it stands.
+  func entries(of room: RoomID, after sequence: UInt64, limit: Int, bytes: Int, for user: UserID)
+    async throws(RelayError) -> LogResponse
+
+  /// Stores messages of any rooms. `completion` is called once, from the store's own thread, after all of them are on
+  /// disk, with one outcome for each in the same order. Calls complete in the order in which sequences were given, so
+  /// that broadcasting from `completion` keeps each room's order.
+  ///
+  /// Each is checked in the transaction: membership, epoch within ``Limits/pastEpochs`` for application messages and
+  /// equal for proposals, and the send id, whose second use with the same content returns the first outcome.
+  func append(_ messages: [NewMessage], completion: @escaping @Sendable ([Result<Appended, RelayError>]) -> Void)
+  /// Applies a commit by compare-and-set on the epoch; everything of it in one transaction, or nothing.
+  func commit(_ commit: NewCommit) async throws(RelayError) -> Appended
+  /// Stores the leaver's proposal and ends its membership.
+  func leave(_ message: NewMessage) async throws(RelayError) -> Appended
+
+  // MARK: Welcomes
+
+  func welcomes(for device: DeviceID) async throws(RelayError) -> [WelcomesResponse.Waiting]
+  func deleteWelcome(_ id: UInt64, for device: DeviceID) async throws(RelayError)
+
+  /// Whether the store answers: for `/readyz`.
+  func check() async throws(RelayError)
+  /// Finishes what was begun and closes; later calls throw `unavailable`.
+  func close() async
+}
+
+package struct AccountRecord: Sendable, Hashable {
+  package var id: UserID
+  package var username: String
+  package var email: String?
+  /// PHC text of Argon2id.
+  package var passwordHash: String
+  package var role: String
+  package var created: UInt64
+
+  package init(id: UserID, username: String, email: String?, passwordHash: String, role: String, created: UInt64) {
+    (self.id, self.username, self.email) = (id, username, email)
+    (self.passwordHash, self.role, self.created) = (passwordHash, role, created)
+  }
+}
+
+package struct DeviceListRecord: Sendable, Hashable {
+  package var number: UInt64
+  package var devices: [DeviceID]
+  /// The encoded ``SignedDeviceList``.
+  package var encoded: [UInt8]
+
+  package init(number: UInt64, devices: [DeviceID], encoded: [UInt8]) {
+    (self.number, self.devices, self.encoded) = (number, devices, encoded)
+  }
+}
+
+package struct SessionRecord: Sendable, Hashable {
+  /// Drawn at random, below 2^63.
+  package var id: UInt64
+  package var user: UserID
+  package var device: DeviceID
+  /// SHA-256 of the refresh token: the token itself is never stored.
+  package var refreshHash: [UInt8]
+  package var created: UInt64
+  package var expires: UInt64
+
+  package init(id: UInt64, user: UserID, device: DeviceID, refreshHash: [UInt8], created: UInt64, expires: UInt64) {
+    (self.id, self.user, self.device) = (id, user, device)
+    (self.refreshHash, self.created, self.expires) = (refreshHash, created, expires)
+  }
+}
+
+package struct NewMessage: Sendable {
+  package var room: RoomID
+  package var sender: UserID
+  package var device: DeviceID
+  package var request: SendRequest
+  package var now: UInt64
+
+  package init(room: RoomID, sender: UserID, device: DeviceID, request: SendRequest, now: UInt64) {
+    (self.room, self.sender, self.device, self.request, self.now) = (room, sender, device, request, now)
+  }
+}
+
+package struct NewCommit: Sendable {
+  package var room: RoomID
+  package var sender: UserID
+  package var device: DeviceID
+  package var request: CommitRequest
+  package var now: UInt64
+
+  package init(room: RoomID, sender: UserID, device: DeviceID, request: CommitRequest, now: UInt64) {
+    (self.room, self.sender, self.device, self.request, self.now) = (room, sender, device, request, now)
+  }
+}
+
+package struct Appended: Sendable {
+  package var response: SendResponse
+  /// What to broadcast, or `nil` where a retry found the entry stored and broadcast before.
+  package var entry: LogEntry?
+
+  package init(response: SendResponse, entry: LogEntry?) { (self.response, self.entry) = (response, entry) }
+}
