@@ -1,0 +1,307 @@
+import CUV
+import Glibc
+import Synchronization
+
+/// One thread that waits for sockets and timers, and an executor: actors that live on one loop call each other without locks
+/// or thread hops.
+///
+/// The idiom of the house: classes and actors live on a loop; callbacks are called synchronously on it; no task per message;
+/// nothing on a loop may block. One turn runs everything that is ready, then ``atEndOfTurn(_:)`` runs once: that is when
+/// connections write, so many small messages become one system call.
+package final class EventLoop: SerialExecutor, @unchecked Sendable {
+  /// Lives as long as the process; for clients, which have no reason to own a thread each.
+  package static let shared = EventLoop(isPermanent: true)
+
+  enum Work {
+    case job(UnownedJob)
+    case body(@Sendable () -> Void)
+  }
+
+  private enum Phase { case running, closing, stopped }
+
+  private struct Inbox: ~Copyable {
+    var work: [Work] = []
+    var phase = Phase.running
+    var waiters: [CheckedContinuation<Void, Never>] = []
+  }
+
+  /// What lives on the loop and holds handles: it is asked to close when the loop stops.
+  protocol Resident: AnyObject, Sendable {
+    func loopStops()
+  }
+
+  /// Something to be told once that a turn is over.
+  protocol TurnObserver: AnyObject {
+    func turnEnded()
+  }
+
+  /// What one connection at a time reads into; its contents are gone after the callback.
+  static let readBufferSize = 64 * 1024
+
+  let uv: UnsafeMutablePointer<uv_loop_t>
+  let readBuffer: UnsafeMutableRawBufferPointer
+  let plainBuffer: UnsafeMutableRawBufferPointer
+  let isPermanent: Bool
+
+  private let async = UnsafeMutablePointer<uv_async_t>.allocate(capacity: 1)
+  private let prepare = UnsafeMutablePointer<uv_prepare_t>.allocate(capacity: 1)
+  private let check = UnsafeMutablePointer<uv_check_t>.allocate(capacity: 1)
+  private let idle = UnsafeMutablePointer<uv_idle_t>.allocate(capacity: 1)
+  private let threadID = Atomic<UInt>(0)
+  private let inbox = Mutex(Inbox())
+
+  // From here on: touched on the loop's thread only.
+  private var local: [Work] = []
+  private var running: [Work] = []
+  private var observers: [any TurnObserver] = []
+  private var endedObservers: [any TurnObserver] = []
+  private var residents: [ObjectIdentifier: any Resident] = [:]
+  private var spareBuffers: [[UInt8]] = []
+  private var isStopping = false
+  private var hasClosedHandles = false
+  private var isIdling = false
+
+  package convenience init() {
+    self.init(isPermanent: false)
+  }
+
+  private init(isPermanent: Bool) {
+    ignoreBrokenPipes
+    self.isPermanent = isPermanent
+    uv = .allocate(capacity: 1)
+    readBuffer = .allocate(byteCount: EventLoop.readBufferSize, alignment: 16)
+    plainBuffer = .allocate(byteCount: EventLoop.readBufferSize, alignment: 16)
+    // These fail only when the process has no descriptors or memory left: it could not serve anybody.
+    guard uv_loop_init(uv) == 0, uv_async_init(uv, async, { EventLoop.of($0!.pointee.data).collect() }) == 0 else {
+      fatalError("cannot create an event loop: out of file descriptors or memory")
+    }
+    uv_prepare_init(uv, prepare)
+    uv_check_init(uv, check)
+    uv_idle_init(uv, idle)
+    let this = Unmanaged.passUnretained(self).toOpaque()
+    async.pointee.data = this
+    prepare.pointee.data = this
+    check.pointee.data = this
+    idle.pointee.data = this
+    // Before polling (for what timers did) and after it (for what sockets did).
+    uv_prepare_start(prepare) { EventLoop.of($0!.pointee.data).endTurn() }
+    uv_check_start(check) { EventLoop.of($0!.pointee.data).endTurn() }
+
+    var thread = uv_thread_t()
+    // The thread keeps the loop alive until it has stopped.
+    let retained = Unmanaged.passRetained(self).toOpaque()
+    let result = uv_thread_create(
+      &thread,
+      { argument in
+        let loop = Unmanaged<EventLoop>.fromOpaque(argument!).takeRetainedValue()
+        loop.threadMain()
+      }, retained)
+    guard result == 0 else { fatalError("cannot create a thread for an event loop") }
+    pthread_detach(thread)
+  }
+
+  deinit {
+    uv.deallocate()
+    async.deallocate()
+    prepare.deallocate()
+    check.deallocate()
+    idle.deallocate()
+    readBuffer.deallocate()
+    plainBuffer.deallocate()
+  }
+
+  private static func of(_ data: UnsafeMutableRawPointer?) -> EventLoop {
+    Unmanaged<EventLoop>.fromOpaque(data!).takeUnretainedValue()
+  }
+
+  // MARK: Executor
+
+  /// Whether the caller runs on this loop's thread.
+  package var isCurrent: Bool {
+    let id = threadID.load(ordering: .relaxed)
+    if id == UInt(pthread_self()) { return true }
+    // What is left of a stopped loop is run by the shared one.
+    return id == EventLoop.stoppedID && EventLoop.shared.isCurrent
+  }
+
+  private static let stoppedID = UInt.max
+
+  package func enqueue(_ job: consuming ExecutorJob) {
+    submit(.job(UnownedJob(job)))
+  }
+
+  package func asUnownedSerialExecutor() -> UnownedSerialExecutor {
+    UnownedSerialExecutor(ordinary: self)
+  }
+
+  package func checkIsolated() {
+    precondition(isCurrent, "not on the event loop")
+  }
+
+  package func isIsolatingCurrentContext() -> Bool? { isCurrent }
+
+  /// Runs the body on the loop, soon and in order; from the loop itself, later in the same turn.
+  package func execute(_ body: @escaping @Sendable () -> Void) {
+    submit(.body(body))
+  }
+
+  /// Runs the body at once when on the loop, otherwise ``execute(_:)``.
+  package func executeNowOrSoon(_ body: @escaping @Sendable () -> Void) {
+    if isCurrent { body() } else { submit(.body(body)) }
+  }
+
+  private func submit(_ work: Work) {
+    if threadID.load(ordering: .relaxed) == UInt(pthread_self()) {
+      local.append(work)
+      return
+    }
+    let isStopped = inbox.withLock { inbox in
+      guard inbox.phase != .stopped else { return true }
+      inbox.work.append(work)
+      // Sent under the lock: the handle may not be used once its closing has begun.
+      if inbox.phase == .running && inbox.work.count == 1 { uv_async_send(async) }
+      return false
+    }
+    // A job that is dropped would hang its task for ever.
+    if isStopped { EventLoop.shared.submit(work) }
+  }
+
+  private func collect() {
+    inbox.withLock { inbox in
+      if local.isEmpty {
+        swap(&local, &inbox.work)
+      } else {
+        local.append(contentsOf: inbox.work)
+        inbox.work.removeAll(keepingCapacity: true)
+      }
+    }
+  }
+
+  private func runLocal() {
+    swap(&local, &running)
+    let executor = asUnownedSerialExecutor()
+    for work in running {
+      switch work {
+      case .job(let job): job.runSynchronously(on: executor)
+      case .body(let body): body()
+      }
+    }
+    running.removeAll(keepingCapacity: true)
+  }
+
+  // MARK: Turns
+
+  /// Calls the observer once when everything that is ready in this turn has run.
+  ///
+  /// Only on the loop.
+  func atEndOfTurn(_ observer: any TurnObserver) {
+    observers.append(observer)
+  }
+
+  private func endTurn() {
+    // Bounded, so that jobs which keep making jobs cannot starve the sockets.
+    var rounds = 0
+    while rounds < 16, !(local.isEmpty && observers.isEmpty) {
+      rounds += 1
+      if !local.isEmpty {
+        runLocal()
+        // What follows directly from a job belongs to the same turn, and to the same write.
+        if !local.isEmpty && rounds < 8 { continue }
+      }
+      swap(&observers, &endedObservers)
+      for observer in endedObservers { observer.turnEnded() }
+      endedObservers.removeAll(keepingCapacity: true)
+    }
+    let hasMore = !(local.isEmpty && observers.isEmpty)
+    if hasMore != isIdling && !hasClosedHandles {
+      isIdling = hasMore
+      // An active idle handle makes the poll return at once.
+      if hasMore { uv_idle_start(idle) { _ in } } else { uv_idle_stop(idle) }
+    }
+    if isStopping && residents.isEmpty && !hasMore { closeHandles() }
+  }
+
+  // MARK: Buffers
+
+  /// An empty buffer, perhaps with room already; give it back with ``recycle(_:)``.
+  func takeBuffer() -> [UInt8] {
+    spareBuffers.popLast() ?? []
+  }
+
+  func recycle(_ buffer: consuming [UInt8]) {
+    guard buffer.capacity <= 16 * 1024, spareBuffers.count < 1024 else { return }
+    buffer.removeAll(keepingCapacity: true)
+    spareBuffers.append(buffer)
+  }
+
+  // MARK: Residents and the end
+
+  func add(_ resident: any Resident) {
+    residents[ObjectIdentifier(resident)] = resident
+    // Somebody came while the loop is leaving: let it in and out in good order.
+    if isStopping { execute { [weak resident] in resident?.loopStops() } }
+  }
+
+  func remove(_ resident: any Resident) {
+    residents.removeValue(forKey: ObjectIdentifier(resident))
+  }
+
+  /// Closes everything that lives on the loop, runs what is queued, and ends the thread.
+  ///
+  /// Later jobs for this executor run on ``shared``, so no task is lost. The shared loop itself does not stop.
+  package func shutdown() async {
+    guard !isPermanent else { return }
+    await withCheckedContinuation { continuation in
+      let isStopped = inbox.withLock { inbox in
+        if inbox.phase == .stopped { return true }
+        inbox.waiters.append(continuation)
+        return false
+      }
+      guard !isStopped else { return continuation.resume() }
+      execute { [self] in
+        guard !isStopping else { return }
+        isStopping = true
+        for resident in Array(residents.values) { resident.loopStops() }
+      }
+    }
+  }
+
+  private func closeHandles() {
+    guard !hasClosedHandles else { return }
+    hasClosedHandles = true
+    inbox.withLock { $0.phase = .closing }
+    uv_close(UnsafeMutableRawPointer(async).assumingMemoryBound(to: uv_handle_t.self), nil)
+    uv_close(UnsafeMutableRawPointer(prepare).assumingMemoryBound(to: uv_handle_t.self), nil)
+    uv_close(UnsafeMutableRawPointer(check).assumingMemoryBound(to: uv_handle_t.self), nil)
+    uv_close(UnsafeMutableRawPointer(idle).assumingMemoryBound(to: uv_handle_t.self), nil)
+  }
+
+  private func threadMain() {
+    threadID.store(UInt(pthread_self()), ordering: .relaxed)
+    uv_run(uv, UV_RUN_DEFAULT)
+    var waiters: [CheckedContinuation<Void, Never>] = []
+    while true {
+      collect()
+      if !local.isEmpty {
+        runLocal()
+        continue
+      }
+      let isDone = inbox.withLock { inbox in
+        guard inbox.work.isEmpty else { return false }
+        inbox.phase = .stopped
+        swap(&waiters, &inbox.waiters)
+        return true
+      }
+      if isDone { break }
+    }
+    threadID.store(EventLoop.stoppedID, ordering: .relaxed)
+    uv_loop_close(uv)
+    for waiter in waiters { waiter.resume() }
+  }
+
+  /// A clock that never goes back.
+  package var now: ContinuousClock.Instant { ContinuousClock.now }
+}
+
+/// A peer that has gone shall be an error from `write`, not the end of the process.
+private let ignoreBrokenPipes: Void = { _ = signal(SIGPIPE, SIG_IGN) }()
