@@ -14,7 +14,8 @@ import Testing
     #expect(vectors.count > 70)
     for vector in vectors {
       let input = bytes(hex: vector.hex)
-      if vector.roundtrip {
+      // The list is older than RFC 8949, whose section 3.3 forbids simple values below 32 in two bytes.
+      if vector.roundtrip && vector.hex != "f818" {
         #expect(try CBOR(decoding: input).encoded == input, "\(vector.hex)")
       } else {
         // What does not come back byte for byte is not deterministic, and is refused.
