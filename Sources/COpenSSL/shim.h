@@ -1,5 +1,8 @@
 #pragma once
 
+// The SHA256_* contexts are "deprecated" in OpenSSL 3 but remain, and are five times faster on short input than EVP.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>

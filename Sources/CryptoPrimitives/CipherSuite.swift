@@ -1,0 +1,64 @@
+/// An MLS cipher suite, under its number in RFC 9420 section 17.1.
+///
+/// Any number can be named; few are supported.
+public struct CipherSuite: RawRepresentable, Hashable, Sendable {
+  public let rawValue: UInt16
+
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  /// MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519, which every implementation has.
+  public static let x25519AES128GCM = CipherSuite(rawValue: 0x0001)
+  /// MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519, the default of Kin.
+  public static let x25519ChaCha20Poly1305 = CipherSuite(rawValue: 0x0003)
+
+  /// The table of what is supported: one line a suite.
+  private static let table: [Algorithms] = [
+    Algorithms(.x25519AES128GCM, .dhkemX25519, .sha256, .aes128GCM, .ed25519),
+    Algorithms(.x25519ChaCha20Poly1305, .dhkemX25519, .sha256, .chacha20Poly1305, .ed25519),
+  ]
+
+  /// All supported suites, the preferred first.
+  public static let supported: [CipherSuite] = [.x25519ChaCha20Poly1305, .x25519AES128GCM]
+
+  public var isSupported: Bool { Self.table.contains { $0.suite == self } }
+
+  /// What the suite is made of.
+  ///
+  /// - Throws: `unsupportedCipherSuite`: refuse what names it.
+  public func algorithms() throws(CryptoError) -> Algorithms {
+    guard let found = Self.table.first(where: { $0.suite == self }) else { throw CryptoError(.unsupportedCipherSuite) }
+    return found
+  }
+}
+
+extension CipherSuite {
+  /// What a supported suite is made of.
+  ///
+  /// Having one proves that the suite is supported.
+  public struct Algorithms: Hashable, Sendable {
+    public let suite: CipherSuite
+    public let kem: KEM
+    /// The hash, and the hash behind HKDF and HMAC.
+    public let hash: HashAlgorithm
+    public let aead: AEADAlgorithm
+    public let signature: SignatureScheme
+
+    fileprivate init(
+      _ suite: CipherSuite, _ kem: KEM, _ hash: HashAlgorithm, _ aead: AEADAlgorithm, _ signature: SignatureScheme
+    ) {
+      self.suite = suite
+      self.kem = kem
+      self.hash = hash
+      self.aead = aead
+      self.signature = signature
+    }
+
+    public var hpke: HPKE { HPKE(kem: kem, hash: hash, aead: aead) }
+    /// `KDF.Nh`.
+    public var hashSize: Int { hash.size }
+    /// `AEAD.Nk`.
+    public var keySize: Int { aead.keySize }
+    /// `AEAD.Nn`.
+    public var nonceSize: Int { aead.nonceSize }
+  }
+}
