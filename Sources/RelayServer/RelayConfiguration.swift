@@ -1,0 +1,48 @@
+package import Observability
+
+/// Everything that an operator may set. The defaults make a relay on loopback that keeps its data in `./relay-data`.
+///
+/// ``RelaySetting`` is the one table of the settings' names, defaults and documentation.
+package struct RelayConfiguration: Sendable {
+  /// A numeric address; IPv6 without brackets.
+  package var host = "127.0.0.1"
+  /// 0 lets the kernel choose; ``Relay/port`` tells which.
+  package var port: UInt16 = 7900
+  package var dataDirectory = "relay-data"
+  package var tlsCertificateFile: String?
+  package var tlsKeyFile: String?
+  /// Event loops; 0 means one for each core.
+  package var loops = 0
+
+  /// The `iss` of access tokens.
+  package var issuer = "kin-relay"
+  /// The `aud` of access tokens: a token for one relay is worth nothing at another.
+  package var audience = "kin-relay"
+  package var accessTokenLifetime = Duration.seconds(600)
+  package var sessionLifetime = Duration.seconds(90 * 86_400)
+
+  package var isRegistrationOpen = true
+  package var passwordPasses = 2
+  package var passwordMemoryKiB = 65_536
+  package var passwordWorkers = 2
+  package var passwordQueue = 128
+
+  package var maxConnections = 50_000
+  package var connectionsPerAccount = 64
+  package var framesPerSecond = 500
+  package var frameBurst = 2000
+  package var requestsPerSecond = 200
+  package var requestBurst = 2000
+  package var visitorAttemptsPerMinute = 600
+  package var visitorAttemptBurst = 2000
+  /// How long a socket may stay open before it authenticates.
+  package var authenticationTimeout = Duration.seconds(10)
+  /// Web pages that may open the socket: exact values of the `Origin` header.
+  package var allowedOrigins: [String] = []
+
+  package var logLevel = LogLevel.info
+  package var logFormat = LogFormat.text
+  package var shutdownTimeout = Duration.seconds(10)
+
+  package init() {}
+}

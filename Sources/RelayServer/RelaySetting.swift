@@ -1,0 +1,169 @@
+import Observability
+
+/// One setting: its name in the file, from which the names of its variable and its flag follow, and what it does.
+package struct RelaySetting: Sendable {
+  package let name: String
+  package let documentation: String
+  /// Takes a value in, or returns `false` if it is not one.
+  let set: @Sendable (inout RelayConfiguration, String) -> Bool
+  let get: @Sendable (RelayConfiguration) -> String
+
+  package var flag: String { "--\(name)" }
+  package var variable: String {
+    let capitals = name.utf8.map { $0 == UInt8(ascii: "-") ? UInt8(ascii: "_") : $0 & 0xdf }
+    return "KIN_RELAY_" + String(decoding: capitals, as: UTF8.self)
+  }
+  package var defaultText: String { self.get(RelayConfiguration()) }
+
+  package static let all: [RelaySetting] = [
+    RelaySetting(
+      name: "listen",
+      documentation: "Address and port to listen on, as 127.0.0.1:7900 or [::1]:7900. Port 0: any free one.",
+      set: { configuration, text in
+        guard let (host, port) = address(text) else { return false }
+        (configuration.host, configuration.port) = (host, port)
+        return true
+      },
+      get: { $0.host.utf8.contains(UInt8(ascii: ":")) ? "[\($0.host)]:\($0.port)" : "\($0.host):\($0.port)" }),
+    text("data", \.dataDirectory, "Folder of the database and the token keys; made with mode 0700 if missing."),
+    optional(
+      "tls-certificate", \.tlsCertificateFile, "PEM file with the certificate chain. Together with tls-key: serve TLS."),
+    optional("tls-key", \.tlsKeyFile, "PEM file with the certificate's private key."),
+    number("loops", \.loops, 0...256, "Event loops, one thread each; 0: one for each core."),
+    text("issuer", \.issuer, "The `iss` of access tokens."),
+    text("audience", \.audience, "The `aud` of access tokens. Give each relay its own."),
+    duration("access-token-lifetime", \.accessTokenLifetime, 1...86_400, "How long an access token is good for."),
+    duration(
+      "session-lifetime", \.sessionLifetime, 60...315_360_000, "How long a session lasts without being refreshed."),
+    RelaySetting(
+      name: "registration", documentation: "`open`: anyone may make an account. `closed`: nobody.",
+      set: { configuration, text in
+        guard text == "open" || text == "closed" else { return false }
+        configuration.isRegistrationOpen = text == "open"
+        return true
+      }, get: { $0.isRegistrationOpen ? "open" : "closed" }),
+    number("password-passes", \.passwordPasses, 1...64, "Passes of Argon2id over its memory."),
+    number("password-memory-kib", \.passwordMemoryKiB, 8...1_048_576, "Memory of one Argon2id hash, in KiB."),
+    number("password-workers", \.passwordWorkers, 1...64, "Passwords hashed at the same time; each takes that memory."),
+    number(
+      "password-queue", \.passwordQueue, 1...65_536, "Passwords that may wait to be hashed; more are told to come back."
+    ),
+    number("max-connections", \.maxConnections, 1...10_000_000, "Open connections of all clients."),
+    number(
+      "connections-per-account", \.connectionsPerAccount, 1...10_000, "Open sockets and long polls of one account."),
+    number("frames-per-second", \.framesPerSecond, 1...1_000_000, "Frames that one socket may send in the long run."),
+    number("frame-burst", \.frameBurst, 1...10_000_000, "Frames that one socket may send at once."),
+    number(
+      "requests-per-second", \.requestsPerSecond, 1...1_000_000, "Requests that one account may make in the long run."),
+    number("request-burst", \.requestBurst, 1...10_000_000, "Requests that one account may make at once."),
+    number(
+      "visitor-attempts-per-minute", \.visitorAttemptsPerMinute, 1...1_000_000,
+      "Registrations, logins and refreshes from one address (an IPv6 /64) in the long run."),
+    number("visitor-attempt-burst", \.visitorAttemptBurst, 1...10_000_000, "The same, at once."),
+    duration(
+      "authentication-timeout", \.authenticationTimeout, 1...300,
+      "How long a socket may stay open before it authenticates."),
+    RelaySetting(
+      name: "allowed-origins",
+      documentation: "Web pages that may open the socket: values of the Origin header, separated by commas.",
+      set: { configuration, text in
+        configuration.allowedOrigins = text.split(separator: ",").map { trim($0) }.filter { !$0.isEmpty }
+        return true
+      }, get: { $0.allowedOrigins.joined(separator: ",") }),
+    RelaySetting(
+      name: "log-level", documentation: "`debug`, `info`, `warning`, `error` or `off`.",
+      set: { configuration, text in
+        guard let level = LogLevel(named: text) else { return false }
+        configuration.logLevel = level
+        return true
+      }, get: { "\($0.logLevel.text)" }),
+    RelaySetting(
+      name: "log-format", documentation: "`text` or `json`.",
+      set: { configuration, text in
+        guard let format = LogFormat(named: text) else { return false }
+        configuration.logFormat = format
+        return true
+      }, get: { $0.logFormat == .json ? "json" : "text" }),
+    duration("shutdown-timeout", \.shutdownTimeout, 0...3600, "How long open requests may take to finish at shutdown."),
+  ]
+
+  package static func named(_ name: some StringProtocol) -> RelaySetting? { all.first { $0.name == name } }
+
+  /// The table as Markdown, for `docs/configuration.md`.
+  package static var markdown: String {
+    var text = "| Key and flag | Variable | Default | Meaning |\n|---|---|---|---|\n"
+    for setting in all {
+      let value = setting.defaultText.isEmpty ? "" : "`\(setting.defaultText)`"
+      text += "| `\(setting.name)` | `\(setting.variable)` | \(value) | \(setting.documentation) |\n"
+    }
+    return text
+  }
+}
+
+extension RelaySetting {
+  private typealias Place<Value> = WritableKeyPath<RelayConfiguration, Value> & Sendable
+
+  private static func text(_ name: String, _ place: any Place<String>, _ documentation: String) -> RelaySetting {
+    RelaySetting(
+      name: name, documentation: documentation,
+      set: { configuration, text in
+        configuration[keyPath: place] = text
+        return !text.isEmpty
+      }, get: { $0[keyPath: place] })
+  }
+
+  private static func optional(_ name: String, _ place: any Place<String?>, _ documentation: String) -> RelaySetting {
+    RelaySetting(
+      name: name, documentation: documentation,
+      set: { configuration, text in
+        configuration[keyPath: place] = text.isEmpty ? nil : text
+        return true
+      }, get: { $0[keyPath: place] ?? "" })
+  }
+
+  private static func number(
+    _ name: String, _ place: any Place<Int>, _ range: ClosedRange<Int>, _ documentation: String
+  ) -> RelaySetting {
+    RelaySetting(
+      name: name, documentation: documentation,
+      set: { configuration, text in
+        guard let value = Int(text), range.contains(value) else { return false }
+        configuration[keyPath: place] = value
+        return true
+      }, get: { String($0[keyPath: place]) })
+  }
+
+  private static func duration(
+    _ name: String, _ place: any Place<Duration>, _ seconds: ClosedRange<Int64>, _ documentation: String
+  ) -> RelaySetting {
+    RelaySetting(
+      name: name, documentation: documentation + " As 90s, 10m, 12h or 30d.",
+      set: { configuration, text in
+        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+        let unit = text.last.flatMap { units[$0] }
+        guard let count = Int64(unit == nil ? text[...] : text.dropLast()), count >= 0 else { return false }
+        let (value, isTooBig) = count.multipliedReportingOverflow(by: unit ?? 1)
+        guard !isTooBig, seconds.contains(value) else { return false }
+        configuration[keyPath: place] = .seconds(value)
+        return true
+      }, get: { "\($0[keyPath: place].components.seconds)s" })
+  }
+
+  private static func address(_ text: String) -> (host: String, port: UInt16)? {
+    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+    var host = text[..<colon]
+    if host.hasPrefix("[") && host.hasSuffix("]") {
+      host = host.dropFirst().dropLast()
+    } else if host.contains(":") {
+      return nil
+    }
+    return host.isEmpty ? nil : (String(host), port)
+  }
+
+  static func trim(_ text: some StringProtocol) -> String {
+    var rest = Substring(text)
+    while let first = rest.first, first == " " || first == "\t" || first == "\r" { rest.removeFirst() }
+    while let last = rest.last, last == " " || last == "\t" || last == "\r" { rest.removeLast() }
+    return String(rest)
+  }
+}
