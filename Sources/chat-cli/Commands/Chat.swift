@@ -1,0 +1,82 @@
+import ChatSDK
+
+extension Command {
+  static let chat = Command(
+    name: "chat", parameters: ["ROOM"],
+    summary: "talk in a room: what you type is sent, what others say is shown",
+    details: """
+      A line that begins with / is a command: /members, /invite NAME, /remove NAME, /history, /help, /quit.
+      A message that begins with a slash is typed with two.
+      """,
+    options: [
+      Option("linger", value: "SECONDS", "stay this long after the end of standard input (else 0)"),
+      Option("long-poll", "use long polls even where a WebSocket could be had"),
+    ]
+  ) { context in
+    let linger = try context.arguments.number("linger", in: 0...86_400) ?? 0
+    let connection: Configuration.Connection = context.arguments.has("long-poll") ? .longPollOnly : .automatic
+    try await context.withRoom(context.arguments.positional[0], connection: connection) { client, room in
+      let events = room.events
+      if !context.output.isJSON {
+        for message in try await room.history(limit: 10) { context.output.print([], text: Lines.message(message)) }
+        if Terminal.outputIsTerminal {
+          Terminal.diagnose("* in \(SafeText.line(try await room.name)): type a line to send it, /help for more")
+        }
+      }
+      let showing = Task {
+        // On a terminal one's own lines stand there already.
+        let showsOwn = context.output.isJSON || !Terminal.outputIsTerminal
+        let me = await client.account?.id
+        for try await event in events {
+          if case .message(let message) = event, message.sender.id == me, !showsOwn { continue }
+          context.show(event)
+        }
+      }
+      defer { showing.cancel() }
+      let conversation = Conversation(context: context, room: room)
+      for await line in InputLines.start() where try await !conversation.take(line) { return }
+      if linger > 0 { try await Task.sleep(for: .seconds(linger)) }
+    }
+  }
+}
+
+/// What the lines that a person types into `chat` do.
+private struct Conversation {
+  let context: Context
+  let room: Room
+
+  /// Obeys one line; `false` ends the conversation. What fails is said, and the conversation goes on.
+  func take(_ line: String) async throws -> Bool {
+    guard !line.isEmpty else { return true }
+    do {
+      guard line.hasPrefix("/"), !line.hasPrefix("//") else {
+        let message = try await room.send(line.hasPrefix("//") ? String(line.dropFirst()) : line)
+        if message.state == .pending { Terminal.diagnose("* waiting for the relay") }
+        return true
+      }
+      return try await command(line.dropFirst().split(separator: " ").map(String.init))
+    } catch {
+      context.output.fail(Failure(any: error))
+      return true
+    }
+  }
+
+  private func command(_ words: [String]) async throws -> Bool {
+    let names = Array(words.dropFirst())
+    switch words.first {
+    case "quit", "q": return false
+    case "members":
+      for member in try await room.members() {
+        context.output.print(Fields.member(member), text: Lines.member(member))
+      }
+    case "invite" where !names.isEmpty: try await room.invite(names)
+    case "remove" where !names.isEmpty: try await room.remove(names)
+    case "history":
+      for message in try await room.history(limit: 50) {
+        context.output.print(Fields.message(message), text: Lines.message(message))
+      }
+    default: Terminal.diagnose("* /members, /invite NAME, /remove NAME, /history, /quit; // begins a line with a slash")
+    }
+    return true
+  }
+}

@@ -1,0 +1,48 @@
+import ChatSDK
+
+extension Command {
+  static let watch = Command(
+    name: "watch", parameters: ["[ROOM]"],
+    summary: "print what happens, in one room or all, until interrupted",
+    details: "Begins with what arrived since this account was last connected.",
+    options: [
+      Option("count", value: "N", "end after N messages"),
+      Option("long-poll", "use long polls even where a WebSocket could be had"),
+    ]
+  ) { context in
+    let count = try context.arguments.number("count", in: 1...Int.max)
+    let wanted = context.arguments.positional.first
+    let connection: Configuration.Connection = context.arguments.has("long-poll") ? .longPollOnly : .automatic
+    try await context.withClient(connection: connection) { client in
+      var seen = 0
+      for try await event in client.events {
+        if let wanted, let id = event.room {
+          guard try await context.matches(id, wanted, of: client) else { continue }
+        }
+        context.show(event)
+        if case .message = event { seen += 1 }
+        if seen == count { return }
+      }
+    }
+  }
+}
+
+extension Context {
+  /// Whether the room with this id is the one that was named, by id or by name.
+  fileprivate func matches(_ id: RoomID, _ wanted: String, of client: ChatClient) async throws -> Bool {
+    if id.text == wanted { return true }
+    return try await client.room(id).name == wanted
+  }
+
+  /// Prints an event: as JSON all of them, as text those that people want to read.
+  func show(_ event: Event) {
+    if output.isJSON {
+      if case .sent = event { return }
+      output.print(Fields.event(event), text: "")
+    } else if case .connection(let state) = event {
+      Terminal.diagnose("* " + state.rawValue)
+    } else if let line = Lines.event(event) {
+      output.print([], text: line)
+    }
+  }
+}

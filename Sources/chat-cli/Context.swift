@@ -1,0 +1,90 @@
+import ChatSDK
+
+/// What a command runs with.
+struct Context: Sendable {
+  let arguments: Arguments
+  let output: Output
+  let folder: DataFolder
+
+  /// Makes the store of a new account and runs `body` with it.
+  func withNewStore(relay: String, _ body: (ChatClient) async throws -> Void) async throws {
+    let store: StoreLocation
+    if let keyFile = arguments["key-file"] {
+      store = .file(folder.store, keyFile: keyFile)
+    } else {
+      let chosen = try Secrets.choose(
+        "passphrase", prompt: "passphrase for the store on this device: ", arguments: arguments)
+      store = .file(folder.store, passphrase: Passphrase(try Secrets.text(chosen)))
+    }
+    var note = DataFolder.Note(relay: relay)
+    let device = arguments["device"] ?? DataFolder.hostName
+    let configuration = Configuration(
+      relay: relay, store: store, deviceName: device, connection: .manual, trustedCertificates: arguments["ca-file"])
+    try await ChatClient.withClient(configuration) { client in
+      try await body(client)
+      note.keyFile = try arguments["key-file"].map { path throws(Failure) in try DataFolder.absolute(path) }
+      note.certificates = try arguments["ca-file"].map { path throws(Failure) in try DataFolder.absolute(path) }
+      try folder.write(note)
+    }
+  }
+
+  /// Opens the account of the data folder and runs `body` with it.
+  ///
+  /// One-shot commands fetch what they need themselves; those that stay keep a connection.
+  func withClient(
+    connection: Configuration.Connection = .manual, _ body: (ChatClient) async throws -> Void
+  ) async throws {
+    guard folder.hasAccount, let note = try folder.readNote() else {
+      throw Failure(.notLoggedIn, "there is no account in this data folder", hint: "`chat-cli register` makes one")
+    }
+    let store: StoreLocation
+    if arguments["passphrase-file"] == nil, arguments["passphrase-fd"] == nil,
+      let keyFile = arguments["key-file"] ?? note.keyFile
+    {
+      store = .file(folder.store, keyFile: keyFile)
+    } else {
+      let passphrase = try Secrets.read("passphrase", prompt: "passphrase of the store: ", arguments: arguments)
+      store = .file(folder.store, passphrase: Passphrase(try Secrets.text(passphrase)))
+    }
+    let configuration = Configuration(
+      relay: note.relay, store: store, connection: connection, trustedCertificates: note.certificates)
+    try await ChatClient.withClient(configuration, body)
+  }
+
+  /// Opens the account, fetches what is new, and finds a room by name or id.
+  func withRoom(
+    _ nameOrID: String, connection: Configuration.Connection = .manual,
+    _ body: (ChatClient, Room) async throws -> Void
+  ) async throws {
+    try await withClient(connection: connection) { client in
+      // An invitation that waits at the relay becomes a room by this; without a network the rooms of the store remain.
+      do { try await client.sync() } catch let error as ChatError where error.family == .network {
+        Terminal.diagnose("chat-cli: note: the relay cannot be reached; working from what is here")
+      }
+      try await body(client, try await client.room(nameOrID))
+    }
+  }
+}
+
+extension Failure {
+  /// The exit code and texts for an error of the SDK.
+  init(_ error: ChatError) {
+    let exit: ExitCode =
+      switch error.family {
+      case .usage: .usage
+      case .network: .network
+      case .trust: .trust
+      case .refused: .refused
+      case .login: .notLoggedIn
+      case .rateLimited: .rateLimited
+      case .cannotDecrypt: .undecryptable
+      case .tryAgain: .tryAgain
+      case .bug: .bug
+      }
+    let place = error.family == .bug ? " (\(error.file):\(error.line))" : ""
+    self.init(exit, error.description + place, hint: error.hint)
+    code = error.code.rawValue
+    retryAfter = error.retryAfter
+    isRetryable = error.isRetryable
+  }
+}
