@@ -1,3 +1,5 @@
+import ChatSDK
+
 extension Command {
   static let logout = Command(
     name: "logout", parameters: [],

@@ -1,5 +1,7 @@
 import ChatSDK
 
+import ChatSDK
+
 extension Command {
   static let roomLeave = Command(
     name: "room leave", parameters: ["ROOM"],

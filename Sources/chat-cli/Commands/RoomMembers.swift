@@ -1,5 +1,7 @@
 import ChatSDK
 
+import ChatSDK
+
 extension Command {
   static let roomMembers = Command(
     name: "room members", parameters: ["ROOM"],
