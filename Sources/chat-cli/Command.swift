@@ -20,7 +20,8 @@ struct Command: Sendable {
 
   /// Every command, in the order of the help.
   static let all: [Command] = [
-    .register, .login, .logout, .whoami, .rooms, .roomCreate, .roomInvite, .roomRemove, .roomLeave, .roomMembers,
+    .register, .login, .logout, .whoami, .rooms, .roomCreate, .roomInvite, .roomRemove, .roomRole, .roomLeave,
+    .roomMembers,
     .send, .history, .watch, .chat, .verify, .doctor,
   ]
 

@@ -1,7 +1,5 @@
 import ChatSDK
 
-import ChatSDK
-
 extension Command {
   static let roomLeave = Command(
     name: "room leave", parameters: ["ROOM"],

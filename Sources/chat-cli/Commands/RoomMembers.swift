@@ -1,7 +1,5 @@
 import ChatSDK
 
-import ChatSDK
-
 extension Command {
   static let roomMembers = Command(
     name: "room members", parameters: ["ROOM"],

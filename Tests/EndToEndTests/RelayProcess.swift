@@ -1,0 +1,95 @@
+import Foundation
+import Glibc
+import Synchronization
+
+/// A relay in a process of its own, on loopback, which ends with this object.
+final class RelayProcess: Sendable {
+  let folder: TemporaryFolder
+  private let state = Mutex<State>(State())
+
+  private struct State: Sendable {
+    var pid: pid_t = 0
+    var port: UInt16 = 0
+  }
+
+  var port: UInt16 { state.withLock { $0.port } }
+  var url: String { "http://127.0.0.1:\(port)" }
+  var dataPath: String { folder.path("relay") }
+  var logPath: String { folder.path("relay.log") }
+
+  init() async throws {
+    folder = try TemporaryFolder()
+    try await start()
+  }
+
+  deinit { kill(SIGKILL) }
+
+  /// Starts the relay; again on the port that it had, if it ran before.
+  func start() async throws {
+    let output = folder.path("relay.out")
+    try Data().write(to: URL(fileURLWithPath: output))
+    let pid = try Spawned.start(
+      Programs.url("relay-server").path, ["--listen", "127.0.0.1:\(port)", "--data", dataPath],
+      output: output, errors: logPath)
+    state.withLock { $0.pid = pid }
+    var found: UInt16?
+    try await wait(for: "the relay to listen", seconds: 20) {
+      let text = (try? String(contentsOfFile: output, encoding: .utf8)) ?? ""
+      found = text.split(separator: "\n").first { $0.hasPrefix("listening on ") }?
+        .split(separator: ":").last.flatMap { UInt16($0) }
+      return found != nil
+    }
+    state.withLock { $0.port = found ?? 0 }
+  }
+
+  /// Ends the relay by a signal and waits until it is gone.
+  func kill(_ signal: Int32) {
+    let pid = state.withLock { state in
+      defer { state.pid = 0 }
+      return state.pid
+    }
+    guard pid > 0 else { return }
+    Glibc.kill(pid, signal)
+    var status: Int32 = 0
+    waitpid(pid, &status, 0)
+  }
+
+  /// All that the relay has written anywhere: database, write-ahead log, shared memory, keys and log.
+  func everything() throws -> [String: Data] {
+    var files = [logPath: try Data(contentsOf: URL(fileURLWithPath: logPath))]
+    for name in try FileManager.default.subpathsOfDirectory(atPath: dataPath) {
+      let path = dataPath + "/" + name
+      var isFolder: ObjCBool = false
+      if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue {
+        files[path] = try Data(contentsOf: URL(fileURLWithPath: path))
+      }
+    }
+    return files
+  }
+}
+
+/// Starts processes with files as their outputs, in the plain POSIX way: no thread of ours watches them.
+enum Spawned {
+  struct Failed: Error { var code: Int32 }
+
+  static func start(
+    _ program: String, _ arguments: [String], input: Int32? = nil, output: String, errors: String
+  ) throws -> pid_t {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    if let input {
+      posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
+    } else {
+      posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    }
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    let words = ([program] + arguments).map { strdup($0) } + [nil]
+    defer { words.forEach { free($0) } }
+    var pid: pid_t = 0
+    let code = posix_spawn(&pid, program, &actions, nil, words, environ)
+    guard code == 0 else { throw Failed(code: code) }
+    return pid
+  }
+}
