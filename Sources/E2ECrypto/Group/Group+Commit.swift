@@ -1,0 +1,146 @@
+import CryptoPrimitives
+import WireCodec
+
+extension Group {
+  /// Makes a commit of the given proposals and, if `includingReceived`, of those that came before (RFC 9420 section
+  /// 12.4.1). The group itself stays in its epoch.
+  ///
+  /// Mutating although the result is a separate value: sealing the commit spends a key of the own handshake ratchet,
+  /// which must never be used again even if the commit is dropped. Save the state before the message leaves.
+  /// - Parameter now: the time, for the lifetimes of the key packages that are added.
+  /// - Throws: ``MLSError/Code/invalidProposal`` for own updates; the rule that a given proposal breaks.
+  public mutating func commit(
+    _ own: [Proposal] = [], includingReceived: Bool = true, options: CommitOptions = CommitOptions(), now: Timestamp
+  ) throws(MLSError) -> PendingCommit {
+    guard isActive else { throw MLSError(.inactive) }
+    let list = try proposalList(own, includingReceived: includingReceived)
+    let applied = try list.apply(
+      to: state.tree, context: state.context, maxLifetime: policy.maxLifetime, now: now)
+    let pskSecret = try pskStore.combine(state.suite, list.psks)
+
+    var step = EpochStep(
+      suite: state.suite, old: state.context, interimTranscriptHash: state.interimTranscriptHash, tree: applied.tree,
+      extensions: applied.extensions)
+    var privateKeys = state.privateKeys
+    var path: (secrets: PathSecrets, update: UpdatePath)?
+    if list.requiresPath || options.forcesPath || options.leafExtensions != nil {
+      path = try makePath(&step, added: applied.addedNodes, leafExtensions: options.leafExtensions)
+      if let secrets = path?.secrets {
+        privateKeys = TreePrivate(leaf: ownLeafIndex, leafKey: secrets.leafKey)
+        for (place, key) in zip(secrets.path, secrets.keys) { privateKeys.set(key, for: place.node) }
+      }
+    }
+    privateKeys.prune(to: step.tree)
+
+    let proposals = list.all.map { sent in
+      sent.reference.map(ProposalOrRef.reference) ?? .proposal(sent.proposal)
+    }
+    var signed = try sign(
+      .commit(Commit(proposals: proposals, path: path?.update)), authenticatedData: options.authenticatedData)
+    let (next, joiner) = try step.finish(
+      signed, privateKeys: privateKeys, initSecret: state.secrets.initSecret,
+      commitSecret: path?.secrets.commitSecret ?? state.suite.zeroSecret, pskSecret: pskSecret)
+    signed.auth.confirmationTag = next.confirmationTag
+
+    let effects = try effects(of: list, applied, tree: step.tree, from: .member(ownLeafIndex), hasPath: path != nil)
+    let welcome = try makeWelcome(
+      list, applied, next: next, joinerSecret: joiner, pskSecret: pskSecret, path: path?.secrets,
+      includesTree: options.welcomeIncludesTree)
+    let groupInfo =
+      options.makesGroupInfo
+      ? MLSMessage.groupInfo(
+        try next.groupInfo(
+          identity: identity, includesTree: true, allowsExternalCommit: true)
+      ).encoded : nil
+    let message = try seal(signed, paddedTo: options.paddedTo)
+    return PendingCommit(
+      message: message, welcome: welcome, groupInfo: groupInfo, effects: effects, base: EpochBase(state), next: next)
+  }
+
+  /// The keys that proposals may name: those in store and this epoch's own resumption key.
+  var pskStore: PSKStore {
+    var store = psks
+    store.remember(groupID, epoch, state.secrets.resumption, limit: .max)
+    return store
+  }
+
+  private func proposalList(_ own: [Proposal], includingReceived: Bool) throws(MLSError) -> ProposalList {
+    for proposal in own {
+      switch proposal {
+      case .update, .externalInit: throw MLSError(.invalidProposal)
+      default: break
+      }
+    }
+    let received = includingReceived ? proposals.selection(committer: ownLeafIndex, with: own) : []
+    let all =
+      received.map(\.sent)
+      + own.map { SentProposal(proposal: $0, sender: .member(ownLeafIndex), reference: nil) }
+    return try ProposalList(all, committer: .member(ownLeafIndex), tree: state.tree)
+  }
+
+  /// Renews our keys in the tree of `step`, and seals them to the others.
+  private func makePath(
+    _ step: inout EpochStep, added: Set<NodeIndex>, leafExtensions: [Extension]?
+  ) throws(MLSError) -> (secrets: PathSecrets, update: UpdatePath) {
+    guard var leaf = step.tree.leaf(ownLeafIndex) else { throw MLSError(.fault) }
+    if let leafExtensions { leaf.extensions = leafExtensions }
+    let validation = LeafValidation(
+      suite: state.suite, groupExtensions: step.extensions, maxLifetime: policy.maxLifetime)
+    return try step.makePath(
+      leaf: leaf, place: ownPlace, signingKey: identity.signingKey, added: added, validation: validation)
+  }
+
+  /// The welcome for all that a commit adds (RFC 9420 section 12.4.3.1): the group info sealed once, and its key to each.
+  private func makeWelcome(
+    _ list: ProposalList, _ applied: AppliedProposals, next: EpochState, joinerSecret: Secret, pskSecret: Secret,
+    path: PathSecrets?, includesTree: Bool
+  ) throws(MLSError) -> [UInt8]? {
+    guard !list.adds.isEmpty else { return nil }
+    let suite = state.suite
+    let info = try next.groupInfo(identity: identity, includesTree: includesTree, allowsExternalCommit: false)
+    let welcomeSecret = try KeySchedule.welcomeSecret(suite, joinerSecret: joinerSecret, pskSecret: pskSecret)
+    let (key, nonce) = try KeySchedule.welcomeKey(suite, welcomeSecret: welcomeSecret)
+    let sealedInfo: [UInt8]
+    do {
+      sealedInfo = try suite.aead.seal(key: key, nonce: nonce, plaintext: info.encoded)
+    } catch { throw MLSError(.fault) }
+    // Without a path, the secrets are the same for everybody.
+    let common = GroupSecrets(joinerSecret: joinerSecret, pathSecret: nil, psks: list.psks).encode()
+    var secrets: [Welcome.EncryptedGroupSecrets] = []
+    for (keyPackage, leaf) in zip(list.adds, applied.added) {
+      let plaintext = path.map { path in
+        GroupSecrets(joinerSecret: joinerSecret, pathSecret: path.secret(for: leaf), psks: list.psks).encode()
+      }
+      secrets.append(
+        Welcome.EncryptedGroupSecrets(
+          newMember: suite.keyPackageRef(keyPackage),
+          encryptedGroupSecrets: try suite.seal(
+            plaintext ?? common, to: keyPackage.initKey, "Welcome", context: sealedInfo)))
+    }
+    return MLSMessage.welcome(
+      Welcome(cipherSuite: suite.number, secrets: secrets, encryptedGroupInfo: sealedInfo)
+    ).encoded
+  }
+}
+
+extension EpochStep {
+  /// Renews a committer's keys in the tree, and seals them to the others under the provisional context.
+  mutating func makePath(
+    leaf: LeafNode, place: LeafPlace, signingKey: SigningKey, added: Set<NodeIndex>, validation: LeafValidation
+  ) throws(MLSError) -> (secrets: PathSecrets, update: UpdatePath) {
+    let suite = suite
+    let secrets = try PathSecrets.generate(suite, tree: tree, leaf: place.index)
+    let node = try tree.apply(secrets, leaf: place.index) { (parentHash) throws(MLSError) in
+      var leaf = leaf
+      leaf.encryptionKey = secrets.leafKey.publicKey
+      leaf.source = .commit(parentHash: parentHash)
+      try leaf.sign(suite, key: signingKey, at: place)
+      // The others will check just this; better that it fails here.
+      try validation.validate(leaf, as: .commit(at: place))
+      return leaf
+    }
+    try Rule.leafCredentialSupport.require(tree.index.credentialsAreSupported)
+    let context = try provisionalContext()
+    return (secrets, try tree.seal(secrets, leafNode: node, context: context.encoded, added: added))
+  }
+}

@@ -1,0 +1,93 @@
+import CryptoPrimitives
+import WireCodec
+
+/// Our own external commit, which the delivery service has not yet accepted.
+public struct PendingExternalJoin: ~Copyable, Sendable {
+  /// The commit, an MLSMessage. It is a PublicMessage, since we have none of the group's keys: it names us and carries our
+  /// leaf in the clear, so the application should seal it once more.
+  public let message: [UInt8]
+  /// The group as it will be once the commit is accepted; its sender is who made the group info.
+  public let effects: JoinEffects
+  let identity: ClientIdentity
+  let policy: GroupPolicy
+  let state: EpochState
+  let psks: PSKStore
+
+  /// Joins. Call it when the delivery service has accepted the commit.
+  public consuming func adopt() -> Group {
+    var group = Group(identity: identity, policy: policy, state: state)
+    group.psks = psks
+    return group
+  }
+}
+
+extension Group {
+  /// Makes a commit by which we join a group without being added (RFC 9420 section 12.4.3.2).
+  ///
+  /// That the group info is recent and from somebody we trust is for the caller to check: it is signed by a member, but
+  /// nothing in it tells that the group is not a fake one.
+  /// - Parameter removing: our own old leaf, if this is a return.
+  /// - Throws: ``MLSError/Code/unsupported`` if the group info lacks the external key; otherwise as for
+  ///   ``join(welcome:keyPackage:identity:ratchetTree:psks:policy:)``.
+  public static func joinExternally(
+    groupInfo: [UInt8], identity: ClientIdentity, capabilities: Capabilities = Capabilities(),
+    leafExtensions: [Extension] = [], ratchetTree: [UInt8]? = nil, removing: LeafIndex? = nil,
+    psks: [ExternalPSK] = [], authenticatedData: [UInt8] = [], policy: GroupPolicy = GroupPolicy()
+  ) throws(MLSError) -> PendingExternalJoin {
+    guard case .groupInfo(let unverified) = try MLSMessage(strictly: groupInfo) else { throw MLSError(.unsupported) }
+    let suite = try CipherSuite.algorithms(of: unverified.context.cipherSuite)
+    let (info, tree) = try Unverified(unverified).verifiedWithTree(
+      suite, given: ratchetTree, maxLifetime: policy.maxLifetime)
+    guard let data = info.extensions[type: Extension.externalPubType]?.data else { throw MLSError(.unsupported) }
+    let externalKey = try ExternalPub(strictly: data).key
+    let (kemOutput, initSecret) = try ExternalInitSecret.make(suite, externalKey: externalKey)
+
+    var store = PSKStore()
+    for psk in psks { store.external[psk.id] = psk.secret }
+    var proposals: [Proposal] = [.externalInit(kemOutput: kemOutput)]
+    if let removing { proposals.append(.remove(removing)) }
+    for psk in psks {
+      let id = PreSharedKeyID(source: .external(id: psk.id), nonce: Random.bytes(suite.hashSize))
+      proposals.append(.preSharedKey(id))
+    }
+    let list = try ProposalList(
+      proposals.map { SentProposal(proposal: $0, sender: .newMemberCommit, reference: nil) }, committer: .joiner,
+      tree: tree)
+    var applied = try list.apply(to: tree, context: info.context, maxLifetime: policy.maxLifetime, now: nil)
+    let place = LeafPlace(groupID: info.context.groupID, index: try applied.tree.makeRoom())
+    var step = EpochStep(
+      suite: suite, old: info.context,
+      interimTranscriptHash: TranscriptHash.interim(
+        suite, confirmed: info.context.confirmedTranscriptHash, confirmationTag: info.confirmationTag),
+      tree: applied.tree, extensions: applied.extensions)
+
+    var capabilities = capabilities
+    capabilities.list(
+      applied.extensions + leafExtensions, suite: suite.number, credential: identity.credential.type)
+    let leaf = LeafNode(
+      encryptionKey: [], signatureKey: identity.signingKey.publicKey, credential: identity.credential,
+      capabilities: capabilities, source: .commit(parentHash: []), extensions: leafExtensions)
+    let (secrets, path) = try step.makePath(
+      leaf: leaf, place: place, signingKey: identity.signingKey, added: [],
+      validation: LeafValidation(
+        suite: suite, groupExtensions: applied.extensions, maxLifetime: policy.maxLifetime))
+    var keys = TreePrivate(leaf: place.index, leafKey: secrets.leafKey)
+    for (step, key) in zip(secrets.path, secrets.keys) { keys.set(key, for: step.node) }
+
+    let framed = FramedContent(
+      groupID: info.context.groupID, epoch: info.context.epoch, sender: .newMemberCommit,
+      authenticatedData: authenticatedData,
+      content: .commit(Commit(proposals: proposals.map { .proposal($0) }, path: path)))
+    var signed = try AuthenticatedContent(
+      signing: framed, as: .publicMessage, suite, key: identity.signingKey, context: info.context.encoded)
+    let (state, _) = try step.finish(
+      signed, privateKeys: keys, initSecret: initSecret, commitSecret: secrets.commitSecret,
+      pskSecret: try store.combine(suite, list.psks))
+    signed.auth.confirmationTag = state.confirmationTag
+    let message = try PublicMessage(
+      protecting: signed, suite, membershipKey: .empty, context: info.context.encoded)
+    return PendingExternalJoin(
+      message: MLSMessage.publicMessage(message).encoded, effects: try state.joinEffects(info), identity: identity,
+      policy: policy, state: state, psks: store)
+  }
+}

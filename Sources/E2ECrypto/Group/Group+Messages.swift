@@ -1,0 +1,104 @@
+import CryptoPrimitives
+import WireCodec
+
+extension Group {
+  /// Seals application data for the members of this epoch, as a PrivateMessage (RFC 9420 section 6.3).
+  ///
+  /// Spends a key of the own ratchet: save ``encodeState()``'s message part before the message leaves.
+  /// - Parameter paddedTo: the least length of the sealed plaintext, which is the content and about 80 bytes.
+  /// - Throws: ``MLSError/Code/inactive``; ``MLSError/Code/commitFirst`` if the policy asks for a commit first.
+  public mutating func protect(
+    _ content: [UInt8], authenticatedData: [UInt8] = [], paddedTo: Int = 0
+  ) throws(MLSError) -> [UInt8] {
+    guard isActive else { throw MLSError(.inactive) }
+    guard proposals.isEmpty || !policy.commitsBeforeSending else { throw MLSError(.commitFirst) }
+    let signed = try sign(.application(content), authenticatedData: authenticatedData)
+    return try seal(signed, paddedTo: paddedTo)
+  }
+
+  /// Sends a proposal on its own, for a later commit to cover. An own update is made by ``proposeUpdate(authenticatedData:)``.
+  /// - Parameter now: the time, for the lifetime of a key package that is to be added.
+  /// - Throws: ``MLSError/Code/invalidProposal`` for updates and external inits; a rule that the proposal breaks.
+  public mutating func propose(
+    _ proposal: Proposal, authenticatedData: [UInt8] = [], now: Timestamp
+  ) throws(MLSError) -> [UInt8] {
+    switch proposal {
+    case .update, .externalInit: throw MLSError(.invalidProposal)
+    default: break
+    }
+    return try send(proposal, authenticatedData: authenticatedData, ownLeafKey: nil, now: now)
+  }
+
+  /// Proposes a new key for the own leaf.
+  public mutating func proposeUpdate(
+    leafExtensions: [Extension]? = nil, authenticatedData: [UInt8] = []
+  ) throws(MLSError) -> [UInt8] {
+    let key = HPKEPrivateKey.generate(state.suite.kem)
+    guard var leaf = state.tree.leaf(ownLeafIndex) else { throw MLSError(.fault) }
+    leaf.encryptionKey = key.publicKey
+    leaf.source = .update
+    if let leafExtensions { leaf.extensions = leafExtensions }
+    try leaf.sign(state.suite, key: identity.signingKey, at: ownPlace)
+    return try send(.update(leaf), authenticatedData: authenticatedData, ownLeafKey: key, now: nil)
+  }
+
+  private mutating func send(
+    _ proposal: Proposal, authenticatedData: [UInt8], ownLeafKey: HPKEPrivateKey?, now: Timestamp?
+  ) throws(MLSError) -> [UInt8] {
+    guard isActive else { throw MLSError(.inactive) }
+    guard proposals.entries.count < policy.maxProposals else { throw MLSError(.outOfBounds) }
+    try validate(proposal, from: .member(ownLeafIndex), now: now)
+    let signed = try sign(.proposal(proposal), authenticatedData: authenticatedData)
+    let message = try seal(signed, paddedTo: 0)
+    let entry = ProposalCache.Entry(
+      reference: state.suite.proposalRef(signed), proposal: proposal, sender: .member(ownLeafIndex),
+      ownLeafKey: ownLeafKey)
+    try proposals.insert(entry, limit: policy.maxProposals)
+    return message
+  }
+
+  var ownPlace: LeafPlace { LeafPlace(groupID: groupID, index: ownLeafIndex) }
+
+  /// Signs something of ours in the current epoch.
+  func sign(_ content: Content, authenticatedData: [UInt8]) throws(MLSError) -> AuthenticatedContent {
+    guard authenticatedData.count <= Bounds.authenticatedData else { throw MLSError(.outOfBounds) }
+    let framed = FramedContent(
+      groupID: groupID, epoch: epoch, sender: .member(ownLeafIndex), authenticatedData: authenticatedData,
+      content: content)
+    return try AuthenticatedContent(
+      signing: framed, as: .privateMessage, state.suite, key: identity.signingKey, context: state.contextBytes)
+  }
+
+  /// Seals something of ours with the next key of our ratchet.
+  mutating func seal(_ signed: AuthenticatedContent, paddedTo: Int) throws(MLSError) -> [UInt8] {
+    guard (0...Bounds.message).contains(paddedTo) else { throw MLSError(.outOfBounds) }
+    let handshake = signed.content.content.type != .application
+    let key = try state.secretTree.nextKey(state.suite, leaf: ownLeafIndex, handshake: handshake)
+    let message = try PrivateMessage(
+      protecting: signed, state.suite, key: key, senderDataSecret: state.secrets.senderData, paddedTo: paddedTo)
+    return MLSMessage.privateMessage(message).encoded
+  }
+
+  /// Checks a proposal on its own (RFC 9420 section 12.1). As part of a list it is checked again.
+  func validate(_ proposal: Proposal, from sender: Sender, now: Timestamp?) throws(MLSError) {
+    let suite = state.suite
+    let leaves = LeafValidation(suite: suite, groupExtensions: extensions, maxLifetime: policy.maxLifetime)
+    switch proposal {
+    case .add(let keyPackage): try leaves.validate(keyPackage, now: now)
+    case .update(let node):
+      guard case .member(let leaf) = sender, let old = state.tree.leaf(leaf) else {
+        throw MLSError.rejected(.updateFromMember)
+      }
+      try leaves.validate(node, as: .update(of: old, at: LeafPlace(groupID: groupID, index: leaf)))
+    case .remove(let leaf): try Rule.removeNamesMember.require(state.tree.leaf(leaf) != nil)
+    case .preSharedKey(let id): try ProposalList.validate(id, suite: suite)
+    case .reInit(let parameters): try Rule.reInitVersion.require(parameters.version >= ProtocolVersion.mls10)
+    case .externalInit: throw MLSError.rejected(.noExternalInit)
+    case .groupContextExtensions(let extensions):
+      try Rule.extensionsUnique.require(!extensions.hasRepeatedTypes)
+      if let required = try extensions.requiredCapabilities() {
+        try Rule.requiredCapabilitiesMet.require(state.tree.index.allSupport(required))
+      }
+    }
+  }
+}

@@ -1,0 +1,24 @@
+/// What a client decides for itself about a group. Not part of the group's state: it is given again on restoring.
+public struct GroupPolicy: Hashable, Sendable {
+  /// Of how many past epochs messages can still be read.
+  public var maxPastEpochs = 3
+  /// How many keys of messages that have not come are kept for one sender and epoch.
+  public var maxSkippedKeys = 1000
+  /// How many generations ahead of the next one a message may be.
+  public var maxForwardDistance: UInt32 = 1000
+  /// Of how many epochs, the current one included, the resumption key is kept (RFC 9420 section 8.6).
+  public var maxResumptionEpochs = 4
+  /// The longest lifetime of a leaf, in seconds; all members of a group must agree on it (RFC 9420 section 7.2).
+  public var maxLifetime: UInt64 = 400 * 86_400
+  /// How many proposals of one epoch are kept for a commit to refer to.
+  public var maxProposals = 1024
+  /// Whether members may send proposals and commits as PublicMessage. External senders and joiners always do.
+  public var acceptsPublicHandshakes = false
+  /// Whether ``Group/protect(_:authenticatedData:paddedTo:)`` refuses while received proposals wait for a commit, as
+  /// RFC 9420 section 12.4 demands.
+  public var commitsBeforeSending = true
+
+  public init() {}
+
+  var ratchetLimits: RatchetLimits { RatchetLimits(skipped: max(0, maxSkippedKeys), forward: maxForwardDistance) }
+}

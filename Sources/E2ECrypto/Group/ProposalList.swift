@@ -1,0 +1,149 @@
+import CryptoPrimitives
+
+/// A proposal on its way into a commit, with who proposed it.
+struct SentProposal: Sendable {
+  let proposal: Proposal
+  let sender: Sender
+  /// The name under which a commit can refer to it, if it was sent on its own.
+  let reference: ProposalRef?
+}
+
+/// Who commits.
+enum Committer: Hashable, Sendable {
+  case member(LeafIndex)
+  /// One who joins by the commit.
+  case joiner
+}
+
+/// The proposals of a commit, sorted by kind and checked as a list (RFC 9420 section 12.2).
+struct ProposalList: Sendable {
+  private(set) var all: [SentProposal] = []
+  private(set) var updates: [(leaf: LeafIndex, node: LeafNode)] = []
+  private(set) var removes: [LeafIndex] = []
+  private(set) var adds: [KeyPackage] = []
+  private(set) var psks: [PreSharedKeyID] = []
+  private(set) var groupContextExtensions: [Extension]?
+  private(set) var reInit: ReInit?
+  private(set) var externalInit: [UInt8]?
+  private var changedLeaves: Set<LeafIndex> = []
+  private var pskNames: Set<PreSharedKeyID> = []
+  private var addedKeys: Set<[UInt8]> = []
+
+  /// Whether a commit of the list needs a path (RFC 9420 section 12.4).
+  var requiresPath: Bool { all.isEmpty || all.contains { $0.proposal.requiresPath } }
+
+  /// Sorts a list, checking all that needs no signature and no tree but for who is in it.
+  init(_ proposals: [SentProposal], committer: Committer, tree: RatchetTree) throws(MLSError) {
+    for proposal in proposals { try append(proposal, committer: committer, tree: tree) }
+    if reInit != nil { try Rule.reInitAlone.require(all.count == 1) }
+    if committer == .joiner { try Rule.externalOneInit.require(externalInit != nil) }
+  }
+
+  private mutating func append(
+    _ sent: SentProposal, committer: Committer, tree: RatchetTree
+  ) throws(MLSError) {
+    if committer == .joiner { try requireExternal(sent) }
+    switch sent.proposal {
+    case .add(let keyPackage):
+      try Rule.addsDiffer.require(addedKeys.insert(keyPackage.leafNode.signatureKey).inserted)
+      adds.append(keyPackage)
+    case .update(let node):
+      guard case .member(let leaf) = sent.sender, tree.leaf(leaf) != nil else {
+        throw MLSError.rejected(.updateFromMember)
+      }
+      try Rule.noOwnUpdate.require(committer != .member(leaf))
+      try Rule.oneChangePerLeaf.require(changedLeaves.insert(leaf).inserted)
+      updates.append((leaf, node))
+    case .remove(let leaf):
+      try Rule.removeNamesMember.require(tree.leaf(leaf) != nil)
+      try Rule.noOwnRemove.require(committer != .member(leaf))
+      try Rule.oneChangePerLeaf.require(changedLeaves.insert(leaf).inserted)
+      removes.append(leaf)
+    case .preSharedKey(let id):
+      try Self.validate(id, suite: tree.suite)
+      try Rule.psksDiffer.require(pskNames.insert(id).inserted)
+      psks.append(id)
+    case .reInit(let parameters):
+      try Rule.reInitVersion.require(parameters.version >= ProtocolVersion.mls10)
+      try Rule.reInitAlone.require(reInit == nil)
+      reInit = parameters
+    case .externalInit(let kemOutput):
+      try Rule.noExternalInit.require(committer == .joiner)
+      try Rule.externalOneInit.require(externalInit == nil)
+      externalInit = kemOutput
+    case .groupContextExtensions(let extensions):
+      try Rule.oneGroupContextExtensions.require(groupContextExtensions == nil)
+      try Rule.extensionsUnique.require(!extensions.hasRepeatedTypes)
+      groupContextExtensions = extensions
+    }
+    all.append(sent)
+  }
+
+  private func requireExternal(_ sent: SentProposal) throws(MLSError) {
+    try Rule.externalByValue.require(sent.reference == nil)
+    switch sent.proposal {
+    case .externalInit, .preSharedKey: break
+    case .remove: try Rule.externalOneRemove.require(removes.isEmpty)
+    default: throw MLSError.rejected(.externalOnlyAllowed)
+    }
+  }
+
+  static func validate(_ id: PreSharedKeyID, suite: Suite) throws(MLSError) {
+    if case .resumption(let usage, _, _) = id.source { try Rule.pskUsage.require(usage == .application) }
+    try Rule.pskNonceLength.require(id.nonce.count == suite.hashSize)
+  }
+}
+
+/// What a list of proposals makes of tree and extensions.
+struct AppliedProposals: Sendable {
+  var tree: RatchetTree
+  var extensions: [Extension]
+  /// Where the added members stand, in the order of the adds.
+  var added: [LeafIndex]
+
+  /// The same places as nodes: those who get their secrets in the welcome.
+  var addedNodes: Set<NodeIndex> { Set(added.map { NodeIndex($0) }) }
+}
+
+extension ProposalList {
+  /// Applies the list in the order of RFC 9420 section 12.3, checking each leaf that comes in and the whole that results.
+  ///
+  /// `now` is given by the committer alone.
+  func apply(
+    to current: RatchetTree, context: GroupContext, maxLifetime: UInt64, now: Timestamp?
+  ) throws(MLSError) -> AppliedProposals {
+    let groupID = context.groupID
+    var tree = current
+    let extensions = groupContextExtensions ?? context.extensions
+    let leaves = LeafValidation(suite: tree.suite, groupExtensions: extensions, maxLifetime: maxLifetime)
+
+    // All that goes is taken out before anything comes in: an added client may take over a removed one's key.
+    tree.release(updates.map(\.leaf) + removes)
+    for (index, node) in updates {
+      guard let old = tree.leaf(index) else { throw MLSError(.fault) }
+      try leaves.validate(node, as: .update(of: old, at: LeafPlace(groupID: groupID, index: index)))
+      try tree.update(index, to: node)
+    }
+    for index in removes { tree.removeReleased(index) }
+    if !removes.isEmpty { tree.truncate() }
+    var added: [LeafIndex] = []
+    for keyPackage in adds {
+      try leaves.validate(keyPackage, now: now)
+      // Told apart from the general rule, since it is the one that a double invitation meets.
+      try Rule.addIsNew.require(!tree.index.containsSignatureKey(keyPackage.leafNode.signatureKey))
+      added.append(try tree.add(keyPackage.leafNode))
+    }
+    if !updates.isEmpty || !adds.isEmpty {
+      try Rule.leafCredentialSupport.require(tree.index.credentialsAreSupported)
+    }
+    if let groupContextExtensions {
+      if let required = try groupContextExtensions.requiredCapabilities() {
+        try Rule.requiredCapabilitiesMet.require(tree.index.allSupport(required))
+      }
+      try Rule.groupExtensionsSupported.require(
+        groupContextExtensions.allSatisfy { tree.index.allSupportExtension($0.type) })
+      _ = try groupContextExtensions.externalSenders()
+    }
+    return AppliedProposals(tree: tree, extensions: extensions, added: added)
+  }
+}

@@ -1,0 +1,153 @@
+public import WireCodec
+
+/// A change to the group (RFC 9420 section 12.1).
+public enum Proposal: Hashable, Sendable, WireCodable {
+  case add(KeyPackage)
+  /// Made by ``Group/proposeUpdate(authenticatedData:)``, never by the application.
+  case update(LeafNode)
+  case remove(LeafIndex)
+  case preSharedKey(PreSharedKeyID)
+  case reInit(ReInit)
+  /// Made for an external commit, never by the application.
+  case externalInit(kemOutput: [UInt8])
+  case groupContextExtensions([Extension])
+
+  /// The number of the proposal's type in the IANA registry.
+  public var type: UInt16 {
+    switch self {
+    case .add: 1
+    case .update: 2
+    case .remove: 3
+    case .preSharedKey: 4
+    case .reInit: 5
+    case .externalInit: 6
+    case .groupContextExtensions: 7
+    }
+  }
+
+  /// The types that every client knows, so that they are listed nowhere (RFC 9420 section 7.2).
+  static func isDefault(_ type: UInt16) -> Bool { (1...7).contains(type) }
+
+  /// Whether a commit of the proposal needs a path (RFC 9420 section 12.4).
+  var requiresPath: Bool {
+    switch self {
+    case .update, .remove, .externalInit, .groupContextExtensions: true
+    case .add, .preSharedKey, .reInit: false
+    }
+  }
+
+  /// Whether an external sender may send the proposal (RFC 9420 section 12.1.8).
+  var allowsExternalSender: Bool {
+    switch self {
+    case .add, .remove, .preSharedKey, .reInit, .groupContextExtensions: true
+    case .update, .externalInit: false
+    }
+  }
+
+  public init(from reader: inout Reader) throws(WireError) {
+    switch try reader.readUInt16() {
+    case 1: self = .add(try KeyPackage(from: &reader))
+    case 2: self = .update(try LeafNode(from: &reader))
+    case 3: self = .remove(try LeafIndex(from: &reader))
+    case 4: self = .preSharedKey(try PreSharedKeyID(from: &reader))
+    case 5: self = .reInit(try ReInit(from: &reader))
+    case 6: self = .externalInit(kemOutput: try reader.readVector(max: Bounds.key))
+    case 7: self = .groupContextExtensions(try reader.readList(max: Bounds.extensions))
+    default: throw WireError(.invalidValue)
+    }
+  }
+
+  public func encode(into writer: inout Writer) {
+    writer.write(type)
+    switch self {
+    case .add(let keyPackage): writer.write(keyPackage)
+    case .update(let leafNode): writer.write(leafNode)
+    case .remove(let leaf): writer.write(leaf)
+    case .preSharedKey(let id): writer.write(id)
+    case .reInit(let reInit): writer.write(reInit)
+    case .externalInit(let kemOutput): writer.writeVector(kemOutput)
+    case .groupContextExtensions(let extensions): writer.writeList(extensions)
+    }
+  }
+}
+
+/// The parameters of the group that is to follow this one (RFC 9420 section 12.1.5).
+public struct ReInit: Hashable, Sendable, WireCodable {
+  public let groupID: GroupID
+  public let version: UInt16
+  public let cipherSuite: UInt16
+  public let extensions: [Extension]
+
+  public init(groupID: GroupID, cipherSuite: UInt16, extensions: [Extension]) {
+    self.groupID = groupID
+    version = ProtocolVersion.mls10
+    self.cipherSuite = cipherSuite
+    self.extensions = extensions
+  }
+
+  public init(from reader: inout Reader) throws(WireError) {
+    groupID = try GroupID(from: &reader)
+    version = try reader.readUInt16()
+    cipherSuite = try reader.readUInt16()
+    extensions = try reader.readList(max: Bounds.extensions)
+  }
+
+  public func encode(into writer: inout Writer) {
+    writer.write(groupID)
+    writer.write(version)
+    writer.write(cipherSuite)
+    writer.writeList(extensions)
+  }
+}
+
+/// The name of a key that is known from elsewhere (RFC 9420 section 8.4).
+public struct PreSharedKeyID: Hashable, Sendable, WireCodable {
+  /// Why a resumption key is brought in.
+  public enum Usage: UInt8, Hashable, Sendable {
+    case application = 1
+    case reInit = 2
+    case branch = 3
+  }
+
+  /// Where the key comes from.
+  public enum Source: Hashable, Sendable {
+    /// The application gave it.
+    case external(id: [UInt8])
+    /// It is an earlier epoch's resumption secret.
+    case resumption(usage: Usage, groupID: GroupID, epoch: Epoch)
+  }
+
+  public let source: Source
+  let nonce: [UInt8]
+
+  init(source: Source, nonce: [UInt8]) {
+    self.source = source
+    self.nonce = nonce
+  }
+
+  public init(from reader: inout Reader) throws(WireError) {
+    switch try reader.readUInt8() {
+    case 1: source = .external(id: try reader.readVector(max: Bounds.identity))
+    case 2:
+      guard let usage = Usage(rawValue: try reader.readUInt8()) else { throw WireError(.invalidValue) }
+      source = .resumption(
+        usage: usage, groupID: try GroupID(from: &reader), epoch: try Epoch(from: &reader))
+    default: throw WireError(.invalidValue)
+    }
+    nonce = try reader.readVector(max: Bounds.hash)
+  }
+
+  public func encode(into writer: inout Writer) {
+    switch source {
+    case .external(let id):
+      writer.write(UInt8(1))
+      writer.writeVector(id)
+    case .resumption(let usage, let groupID, let epoch):
+      writer.write(UInt8(2))
+      writer.write(usage.rawValue)
+      writer.write(groupID)
+      writer.write(epoch)
+    }
+    writer.writeVector(nonce)
+  }
+}

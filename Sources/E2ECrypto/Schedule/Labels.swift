@@ -1,0 +1,129 @@
+import CryptoPrimitives
+import WireCodec
+
+/// The algorithms of a supported cipher suite. Whoever has one need not ask again whether the suite is supported.
+typealias Suite = CipherSuite.Algorithms
+
+extension CipherSuite {
+  /// The algorithms of a suite by its number on the wire.
+  static func algorithms(of number: UInt16) throws(MLSError) -> Suite {
+    do { return try CipherSuite(rawValue: number).algorithms() } catch { throw MLSError(.unsupportedSuite) }
+  }
+}
+
+/// The primitives as MLS uses them: bound to the protocol and to a purpose by a label (RFC 9420 sections 5.1, 5.2 and 8).
+extension CipherSuite.Algorithms {
+  private static var prefix: [UInt8] { Array("MLS 1.0 ".utf8) }
+
+  var number: UInt16 { suite.rawValue }
+
+  func hash(_ bytes: [UInt8]) -> [UInt8] { Digest.hash(hash, bytes) }
+
+  /// RefHash: the name of a value.
+  func refHash(_ label: String, _ value: [UInt8]) -> [UInt8] {
+    var writer = Writer(reserving: value.count + 64)
+    writer.writeVector(label.utf8)
+    writer.writeVector(value)
+    return hash(writer.bytes)
+  }
+
+  func keyPackageRef(_ keyPackage: KeyPackage) -> [UInt8] {
+    refHash("MLS 1.0 KeyPackage Reference", keyPackage.encoded)
+  }
+
+  func proposalRef(_ content: AuthenticatedContent) -> ProposalRef {
+    ProposalRef(bytes: refHash("MLS 1.0 Proposal Reference", content.encoded))
+  }
+
+  // MARK: Derivation
+
+  func extract(salt: Secret, _ key: Secret) -> Secret { KDF.extract(hash, salt: salt, inputKey: key) }
+
+  func expandWithLabel(
+    _ secret: Secret, _ label: StaticString, context: [UInt8] = [], length: Int
+  ) throws(MLSError) -> Secret {
+    try expandWithLabel(secret, label: label.bytes, context: context, length: length)
+  }
+
+  /// As above, with a label that the application chose.
+  func expandWithLabel(
+    _ secret: Secret, label: [UInt8], context: [UInt8], length: Int
+  ) throws(MLSError) -> Secret {
+    guard let short = UInt16(exactly: length) else { throw MLSError(.outOfBounds) }
+    var writer = Writer(reserving: label.count + context.count + 24)
+    writer.write(short)
+    writer.writeVector(Self.prefix + label)
+    writer.writeVector(context)
+    do {
+      return try KDF.expand(hash, key: secret, info: writer.bytes, length: length)
+    } catch { throw MLSError(.outOfBounds) }
+  }
+
+  func deriveSecret(_ secret: Secret, _ label: StaticString) throws(MLSError) -> Secret {
+    try expandWithLabel(secret, label, length: hashSize)
+  }
+
+  func deriveTreeSecret(
+    _ secret: Secret, _ label: StaticString, generation: UInt32, length: Int
+  ) throws(MLSError) -> Secret {
+    try expandWithLabel(secret, label, context: generation.encoded, length: length)
+  }
+
+  var zeroSecret: Secret { .zeros(count: hashSize) }
+
+  // MARK: Tags and signatures
+
+  func mac(_ key: Secret, _ message: [UInt8]) -> [UInt8] { HMAC.code(hash, key: key, message: message) }
+
+  func isValid(mac: [UInt8], key: Secret, message: [UInt8]) -> Bool {
+    HMAC.verify(mac, hash, key: key, message: message)
+  }
+
+  private func signContent(_ label: StaticString, _ content: [UInt8]) -> [UInt8] {
+    var writer = Writer(reserving: content.count + 48)
+    writer.writeVector(Self.prefix + label.bytes)
+    writer.writeVector(content)
+    return writer.bytes
+  }
+
+  func sign(_ key: SigningKey, _ label: StaticString, _ content: [UInt8]) throws(MLSError) -> [UInt8] {
+    guard key.scheme == signature else { throw MLSError(.identityMismatch) }
+    do { return try key.sign(signContent(label, content)) } catch { throw MLSError(.fault) }
+  }
+
+  func isValid(signature bytes: [UInt8], key: [UInt8], _ label: StaticString, _ content: [UInt8]) -> Bool {
+    signature.verify(publicKey: key, message: signContent(label, content), signature: bytes)
+  }
+
+  // MARK: Public-key encryption
+
+  private func encryptContext(_ label: StaticString, _ context: [UInt8]) -> [UInt8] {
+    signContent(label, context)
+  }
+
+  func seal(
+    _ plaintext: Secret, to key: [UInt8], _ label: StaticString, context: [UInt8]
+  ) throws(MLSError) -> HPKECiphertext {
+    do {
+      let sealed = try hpke.seal(to: key, info: encryptContext(label, context), plaintext: plaintext)
+      return HPKECiphertext(kemOutput: sealed.kemOutput, ciphertext: sealed.ciphertext)
+    } catch { throw MLSError.rejected(.leafKeysWellFormed) }
+  }
+
+  func open(
+    _ sealed: HPKECiphertext, with key: HPKEPrivateKey, _ label: StaticString, context: [UInt8]
+  ) throws(MLSError) -> Secret {
+    do {
+      return try hpke.openSecret(
+        sealed.ciphertext, kemOutput: sealed.kemOutput, with: key, info: encryptContext(label, context))
+    } catch { throw MLSError(.decryptionFailed) }
+  }
+
+  func deriveKeyPair(_ secret: Secret) throws(MLSError) -> HPKEPrivateKey {
+    do { return try HPKEPrivateKey.deriveKeyPair(kem, inputKey: secret) } catch { throw MLSError(.fault) }
+  }
+}
+
+extension StaticString {
+  var bytes: [UInt8] { withUTF8Buffer { Array($0) } }
+}
