@@ -18,8 +18,8 @@ func program(_ name: String, _ dependencies: [Target.Dependency], path: String? 
   .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+func tests(_ name: String, _ dependencies: [Target.Dependency], data: [String] = []) -> Target {
+  .testTarget(name: name, dependencies: dependencies, exclude: data, swiftSettings: settings)
 }
 
 func system(_ name: String, pkgConfig: String, apt: String) -> Target {
@@ -88,7 +88,7 @@ let package = Package(
         "Networking", "Storage",
       ]),
     tests("PublicAPITests", ["ChatSDK", "E2ECrypto", "ChatTestKit"]),
-    tests("ChatCLITests", ["chat-cli", "ChatSDK"]),
+    tests("ChatCLITests", ["chat-cli", "ChatSDK"], data: ["Scripts"]),
     tests(
       "EndToEndTests",
       ["ChatSDK", "E2ECrypto", "WireCodec", "CryptoPrimitives", "RelayProtocol", "Networking", "Storage"]),

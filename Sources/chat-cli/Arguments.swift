@@ -68,15 +68,19 @@ enum Suggestion {
     return ranked.1
   }
 
-  /// Levenshtein's distance, in two rows.
+  /// Insertions, deletions, changes and swaps of neighbours that lead from one word to the other.
   static func distance(_ left: String, _ right: String) -> Int {
     let (left, right) = (Array(left.prefix(64)), Array(right.prefix(64)))
-    var row = Array(0...right.count)
+    var rows = [Array(0...right.count)]
     for (i, a) in left.enumerated() {
-      var next = [i + 1]
-      for (j, b) in right.enumerated() { next.append(min(row[j + 1] + 1, next[j] + 1, row[j] + (a == b ? 0 : 1))) }
-      row = next
+      var row = [i + 1]
+      for (j, b) in right.enumerated() {
+        var least = min(rows[i][j + 1] + 1, row[j] + 1, rows[i][j] + (a == b ? 0 : 1))
+        if i > 0, j > 0, a == right[j - 1], left[i - 1] == b { least = min(least, rows[i - 1][j - 1] + 1) }
+        row.append(least)
+      }
+      rows.append(row)
     }
-    return row[right.count]
+    return rows[left.count][right.count]
   }
 }
