@@ -1,7 +1,7 @@
 import Glibc
 
-/// Keeps a store to one process: held for as long as this value lives, released by the kernel at a crash.
-package struct FileLock: ~Copyable, Sendable {
+/// Keeps a store to one process: held for as long as this object lives, released by the kernel at a crash.
+package final class FileLock: Sendable {
   private let descriptor: Int32
 
   /// Takes the lock, by a file of its own at `path` with mode 0600, which stays.

@@ -39,6 +39,12 @@ package struct SQL: ExpressibleByStringInterpolation, Sendable {
       values.append(value.sqlValue)
     }
 
+    /// A bound parameter that may be NULL, labelled because the compiler distrusts bare optionals in text.
+    package mutating func appendInterpolation(optional value: (some SQLBindable)?) {
+      text += "?"
+      values.append(value.sqlValue)
+    }
+
     /// A piece of text from the source, such as a list of columns.
     package mutating func appendInterpolation(raw: StaticString) { text += raw.description }
   }

@@ -1,4 +1,5 @@
 import CSQLite
+import Observability
 
 /// Why the database did not do what was asked.
 ///
@@ -92,4 +93,8 @@ package struct StorageError: Error, Equatable, Sendable, CustomStringConvertible
 
   package static func == (left: StorageError, right: StorageError) -> Bool { left.code == right.code }
   package var description: String { "\(code.text) [\(result)] (\(file):\(line))" }
+}
+
+extension StorageError.Code: LoggableCode {
+  package var logText: StaticString { text }
 }

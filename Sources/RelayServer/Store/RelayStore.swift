@@ -18,14 +18,16 @@ package protocol RelayStore: Sendable {
   func account(id: UserID) async throws(RelayError) -> AccountRecord?
   func deviceList(of user: UserID) async throws(RelayError) -> DeviceListRecord?
   /// Replaces the list if `list.number` is one more than the stored one, else `deviceListConflict`. Sessions, key
-  /// packages and Welcomes of devices that the new list lacks are deleted in the same transaction.
+  /// packages and Welcomes of devices that the new list lacks are deleted in the same transaction. A device id that
+  /// another account has is a `deviceListConflict` too, here and in ``createAccount(_:devices:)``.
   func replaceDeviceList(of user: UserID, with list: DeviceListRecord) async throws(RelayError)
   func updatePasswordHash(of user: UserID, to hash: String) async throws(RelayError)
 
   // MARK: Sessions
 
   func createSession(_ session: SessionRecord) async throws(RelayError)
-  /// Replaces the refresh token whose hash is `old`. A token that was replaced before ends its session: `sessionEnded`.
+  /// Replaces the refresh token whose hash is `old`. A token that was replaced before ends its session. That token, one
+  /// that is unknown and one of an expired session are all `sessionEnded`.
   func rotateSession(from old: [UInt8], to new: [UInt8], now: UInt64, expires: UInt64) async throws(RelayError)
     -> SessionRecord
   func session(id: UInt64) async throws(RelayError) -> SessionRecord?
@@ -33,6 +35,8 @@ package protocol RelayStore: Sendable {
 
   // MARK: Key packages
 
+  /// Adds one-time packages, of which the newest ``Limits/keyPackagesPerDevice`` are kept, and replaces that of last
+  /// resort. A package that was added before is not added again, even if it was handed out since.
   func addKeyPackages(_ packages: [[UInt8]], lastResort: [UInt8]?, device: DeviceID) async throws(RelayError)
     -> KeyPackageCount
   func keyPackageCount(device: DeviceID) async throws(RelayError) -> KeyPackageCount
@@ -47,20 +51,30 @@ package protocol RelayStore: Sendable {
   /// `roomNotFound` for all but members, as with everything below.
   func room(_ room: RoomID, for user: UserID) async throws(RelayError) -> RoomResponse
   func members(of room: RoomID, for user: UserID) async throws(RelayError) -> [MembersResponse.Member]
-  /// Entries after `sequence` in order, at most `limit` and about `bytes`, and the room as it stands.
+  /// Entries after `sequence` in order, at most `limit` and `bytes` (but one at least), and the room as it stands.
+  ///
+  /// A member sees entries from the commit that made it one; what came before is left out.
   func entries(of room: RoomID, after sequence: UInt64, limit: Int, bytes: Int, for user: UserID)
     async throws(RelayError) -> LogResponse
 
   /// Stores messages of any rooms. `completion` is called once, from the store's own thread, after all of them are on
   /// disk, with one outcome for each in the same order. Calls complete in the order in which sequences were given, so
-  /// that broadcasting from `completion` keeps each room's order.
+  /// that broadcasting from `completion` keeps each room's order; it should return soon, for the next writes wait. If too
+  /// much is pending, or the store is closed, it is called at once on the caller's thread with `unavailable`.
   ///
-  /// Each is checked in the transaction: membership, epoch within ``Limits/pastEpochs`` for application messages and
-  /// equal for proposals, and the send id, whose second use with the same content returns the first outcome.
+  /// Each is checked in the transaction: that the device is the sender's (`deviceUnknown`), membership (`roomNotFound`),
+  /// the epoch, and the send id, whose second use with the same content returns the first outcome, with another
+  /// `sendIDReused`. An application message's epoch is within ``Limits/pastEpochs`` (`epochStale`, `epochUnknown`), a
+  /// proposal's is the room's (`epochConflict`).
   func append(_ messages: [NewMessage], completion: @escaping @Sendable ([Result<Appended, RelayError>]) -> Void)
-  /// Applies a commit by compare-and-set on the epoch; everything of it in one transaction, or nothing.
+  /// Applies a commit by compare-and-set on the epoch (`epochConflict`); all of it in one transaction, or nothing.
+  ///
+  /// Removals come before additions; to remove who is no member or add who is one is no error. Added accounts must
+  /// exist (`userNotFound`), recipients must be devices of members as they are then (`deviceUnknown`), and the sender
+  /// cannot remove itself (`invalidRequest`). Welcomes of removed accounts to this room are deleted; a device keeps only
+  /// the newest Welcome to a room.
   func commit(_ commit: NewCommit) async throws(RelayError) -> Appended
-  /// Stores the leaver's proposal and ends its membership.
+  /// Stores the leaver's proposal, for the room's epoch, and ends its membership. A retry finds the first outcome.
   func leave(_ message: NewMessage) async throws(RelayError) -> Appended
 
   // MARK: Welcomes

@@ -1,0 +1,116 @@
+package import RelayProtocol
+import Storage
+
+// Each method names the work; ``StoreTables`` writes and ``SQLiteReads`` reads.
+extension SQLiteStore {
+  // MARK: Accounts and devices
+
+  package func createAccount(_ account: AccountRecord, devices: DeviceListRecord) async throws(RelayError) {
+    try await write { try $0.createAccount(account, devices: devices) }
+  }
+
+  package func account(login: String) async throws(RelayError) -> AccountRecord? {
+    try await read { try $0.account(login: login) }
+  }
+
+  package func account(id: UserID) async throws(RelayError) -> AccountRecord? {
+    try await read { try $0.account(id: id) }
+  }
+
+  package func deviceList(of user: UserID) async throws(RelayError) -> DeviceListRecord? {
+    try await read { try $0.deviceList(of: user) }
+  }
+
+  package func replaceDeviceList(of user: UserID, with list: DeviceListRecord) async throws(RelayError) {
+    try await write { try $0.replaceDeviceList(of: user, with: list) }
+  }
+
+  package func updatePasswordHash(of user: UserID, to hash: String) async throws(RelayError) {
+    try await write { try $0.updatePasswordHash(of: user, to: hash) }
+  }
+
+  // MARK: Sessions
+
+  package func createSession(_ session: SessionRecord) async throws(RelayError) {
+    try await write { try $0.createSession(session) }
+  }
+
+  package func rotateSession(
+    from old: [UInt8], to new: [UInt8], now: UInt64, expires: UInt64
+  ) async throws(RelayError) -> SessionRecord {
+    let session = try await write { try $0.rotateSession(from: old, to: new, now: now, expires: expires) }
+    guard let session else { throw RelayError(.sessionEnded, "The refresh token is not good any more.") }
+    return session
+  }
+
+  package func session(id: UInt64) async throws(RelayError) -> SessionRecord? {
+    try await read { try $0.session(id: id) }
+  }
+
+  package func endSession(id: UInt64) async throws(RelayError) {
+    try await write { try $0.endSession(id: id) }
+  }
+
+  // MARK: Key packages
+
+  package func addKeyPackages(
+    _ packages: [[UInt8]], lastResort: [UInt8]?, device: DeviceID
+  ) async throws(RelayError) -> KeyPackageCount {
+    try await write(bytes: packages.reduce(0) { $0 + $1.count }) {
+      try $0.addKeyPackages(packages, lastResort: lastResort, device: device)
+    }
+  }
+
+  package func keyPackageCount(device: DeviceID) async throws(RelayError) -> KeyPackageCount {
+    try await read { try $0.keyPackageCount(device: device) }
+  }
+
+  package func claimKeyPackages(of user: UserID) async throws(RelayError) -> ClaimResponse {
+    try await write { try $0.claimKeyPackages(of: user) }
+  }
+
+  // MARK: Rooms
+
+  package func createRoom(_ room: RoomID, owner: UserID, now: UInt64) async throws(RelayError) -> RoomResponse {
+    try await write { try $0.createRoom(room, owner: owner, now: now) }
+  }
+
+  package func rooms(of user: UserID) async throws(RelayError) -> [RoomResponse] {
+    try await read { [incarnation] in try $0.rooms(of: user, incarnation: incarnation) }
+  }
+
+  package func room(_ room: RoomID, for user: UserID) async throws(RelayError) -> RoomResponse {
+    try await read { [incarnation] in try $0.room(room, for: user, incarnation: incarnation) }
+  }
+
+  package func members(of room: RoomID, for user: UserID) async throws(RelayError) -> [MembersResponse.Member] {
+    try await read { try $0.members(of: room, for: user) }
+  }
+
+  package func entries(
+    of room: RoomID, after sequence: UInt64, limit: Int, bytes: Int, for user: UserID
+  ) async throws(RelayError) -> LogResponse {
+    try await read { [incarnation] in
+      try $0.entries(of: room, after: sequence, limit: limit, bytes: bytes, for: user, incarnation: incarnation)
+    }
+  }
+
+  package func commit(_ commit: NewCommit) async throws(RelayError) -> Appended {
+    let bytes = commit.request.message.bytes.count + (commit.request.welcome?.bytes.count ?? 0)
+    return try await write(bytes: bytes) { try $0.commit(commit) }
+  }
+
+  package func leave(_ message: NewMessage) async throws(RelayError) -> Appended {
+    try await write(bytes: message.request.message.bytes.count) { try $0.leave(message) }
+  }
+
+  // MARK: Welcomes
+
+  package func welcomes(for device: DeviceID) async throws(RelayError) -> [WelcomesResponse.Waiting] {
+    try await read { [incarnation] in try $0.welcomes(for: device, incarnation: incarnation) }
+  }
+
+  package func deleteWelcome(_ id: UInt64, for device: DeviceID) async throws(RelayError) {
+    try await write { try $0.deleteWelcome(id, for: device) }
+  }
+}

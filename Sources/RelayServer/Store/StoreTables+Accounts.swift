@@ -1,0 +1,181 @@
+import CryptoPrimitives
+import RelayProtocol
+import Storage
+
+extension StoreTables {
+  func createAccount(_ account: AccountRecord, devices list: DeviceListRecord) throws {
+    try execute(
+      """
+      INSERT INTO account (id, username, email, password_hash, role, created, list_number, list)
+      VALUES (\(account.id), \(account.username), \(optional: account.email), \(account.passwordHash),
+        \(account.role), \(account.created), \(list.number), \(list.encoded))
+      """, ifTaken: RelayError(.usernameTaken, "The name, address or id is taken."),
+      ifRefused: RelayError(.invalidRequest, "The name or address is not valid."))
+    try insert(list.devices, account: database.lastInsertedKey)
+  }
+
+  func replaceDeviceList(of user: UserID, with list: DeviceListRecord) throws {
+    let account = try account(user)
+    let number = try database.first("SELECT list_number FROM account WHERE key = \(account)") { try $0.unsigned(0) }
+    guard let number, number < .max, list.number == number + 1 else {
+      throw RelayError(.deviceListConflict, "The device list is not the next.")
+    }
+    let stored = try database.query("SELECT key, id FROM device WHERE account = \(account)") { row in
+      (key: try row.integer(0), id: try row.identifier(1, as: DeviceID.self))
+    }
+    // Sessions, key packages, Welcomes and remembered sends go by foreign keys.
+    for device in stored where !list.devices.contains(device.id) {
+      try database.execute("DELETE FROM device WHERE key = \(device.key)")
+    }
+    let kept = Set(stored.map(\.id))
+    try insert(list.devices.filter { !kept.contains($0) }, account: account)
+    try database.execute(
+      "UPDATE account SET list_number = \(list.number), list = \(list.encoded) WHERE key = \(account)")
+    forgetDevices()
+  }
+
+  func updatePasswordHash(of user: UserID, to hash: String) throws {
+    try database.execute("UPDATE account SET password_hash = \(hash) WHERE id = \(user)")
+    guard database.changes == 1 else { throw RelayError(.userNotFound, "There is no such user.") }
+  }
+
+  /// A device belongs to one account for as long as it is listed, or one account could read another's Welcomes.
+  private func insert(_ devices: [DeviceID], account: Int64) throws {
+    guard devices.count <= Limits.devicesPerAccount else { throw RelayError(.tooLarge, "There are too many devices.") }
+    for device in devices {
+      try execute(
+        "INSERT INTO device (id, account) VALUES (\(device), \(account))",
+        ifTaken: RelayError(.deviceListConflict, "A device id is taken."))
+    }
+  }
+
+  // MARK: Sessions
+
+  /// Sessions that one device can have at a time; the oldest give way.
+  static var sessionsPerDevice: Int { 16 }
+  /// Replaced refresh tokens that are remembered for each session, to notice that one is used again.
+  static var retiredPerSession: Int { 128 }
+
+  func createSession(_ session: SessionRecord) throws {
+    guard let id = Int64(exactly: session.id) else { throw RelayError(.invalidRequest, "The session id is too large.") }
+    let device = try sender(session.user, session.device).device
+    try database.execute("DELETE FROM session WHERE device = \(device) AND expires <= \(session.created)")
+    try database.execute(
+      """
+      DELETE FROM session WHERE key IN (
+        SELECT key FROM session WHERE device = \(device) ORDER BY created DESC, key
+        LIMIT -1 OFFSET \(Self.sessionsPerDevice - 1))
+      """)
+    try database.execute(
+      """
+      INSERT INTO session (key, device, refresh_hash, created, expires)
+      VALUES (\(id), \(device), \(session.refreshHash), \(session.created), \(session.expires))
+      """)
+  }
+
+  /// The session whose token was replaced, or nil if the token was not good.
+  ///
+  /// Returns instead of throwing, because a reused token changes something too: its session ends.
+  func rotateSession(from old: [UInt8], to new: [UInt8], now: UInt64, expires: UInt64) throws -> SessionRecord? {
+    guard
+      var session = try database.first(
+        """
+        SELECT \(raw: SessionRecord.columns) WHERE session.refresh_hash = \(old)
+        """, SessionRecord.init(row:))
+    else {
+      try database.execute(
+        "DELETE FROM session WHERE key IN (SELECT session FROM retired_refresh WHERE refresh_hash = \(old))")
+      return nil
+    }
+    let key = Int64(bitPattern: session.id)
+    guard session.expires > now else {
+      try database.execute("DELETE FROM session WHERE key = \(key)")
+      return nil
+    }
+    try database.execute("INSERT INTO retired_refresh (session, refresh_hash) VALUES (\(key), \(old))")
+    try database.execute(
+      """
+      DELETE FROM retired_refresh WHERE key IN (
+        SELECT key FROM retired_refresh WHERE session = \(key) ORDER BY key DESC
+        LIMIT -1 OFFSET \(Self.retiredPerSession))
+      """)
+    try database.execute("UPDATE session SET refresh_hash = \(new), expires = \(expires) WHERE key = \(key)")
+    (session.refreshHash, session.expires) = (new, expires)
+    return session
+  }
+
+  func endSession(id: UInt64) throws {
+    try database.execute("DELETE FROM session WHERE key = \(id)")
+  }
+
+  // MARK: Key packages
+
+  /// Packages that were handed out are remembered by hash up to this number for each device, so that a repeated
+  /// upload does not offer them again.
+  static var spentPerDevice: Int { 1000 }
+
+  func addKeyPackages(_ packages: [[UInt8]], lastResort: [UInt8]?, device id: DeviceID) throws -> KeyPackageCount {
+    guard let device = try device(id)?.device else {
+      throw RelayError(.deviceUnknown, "The device is not in the account's list.")
+    }
+    guard packages.count <= Limits.keyPackagesPerUpload else {
+      throw RelayError(.tooLarge, "There are too many key packages.")
+    }
+    for package in packages + [lastResort].compactMap({ $0 }) { try checkSize(package, max: Limits.keyPackage) }
+    for package in packages {
+      try database.execute(
+        """
+        INSERT INTO key_package (device, hash, state, package)
+        VALUES (\(device), \(Digest.hash(.sha256, package)), 0, \(package)) ON CONFLICT DO NOTHING
+        """)
+    }
+    if let lastResort {
+      try database.execute("DELETE FROM key_package WHERE device = \(device) AND state = 1")
+      try database.execute(
+        """
+        INSERT INTO key_package (device, hash, state, package)
+        VALUES (\(device), \(Digest.hash(.sha256, lastResort)), 1, \(lastResort))
+        ON CONFLICT (device, hash) DO UPDATE SET state = 1, package = excluded.package
+        """)
+    }
+    // The newest stay: those are the ones whose private keys the device surely has.
+    try trimKeyPackages(device, state: 0, keeping: Limits.keyPackagesPerDevice)
+    return try database.keyPackageCount(device: id)
+  }
+
+  private func trimKeyPackages(_ device: Int64, state: Int, keeping count: Int) throws {
+    try database.execute(
+      """
+      DELETE FROM key_package WHERE key IN (
+        SELECT key FROM key_package WHERE device = \(device) AND state = \(state) ORDER BY key DESC
+        LIMIT -1 OFFSET \(count))
+      """)
+  }
+
+  func claimKeyPackages(of user: UserID) throws -> ClaimResponse {
+    let account = try account(user)
+    let devices = try database.query("SELECT key, id FROM device WHERE account = \(account) ORDER BY key") { row in
+      (key: try row.integer(0), id: try row.identifier(1, as: DeviceID.self))
+    }
+    var response = ClaimResponse(user: user, claimed: [], without: [])
+    for device in devices {
+      // State 0 comes before 1: a one-time package if there is one, else that of last resort.
+      let found = try database.first(
+        """
+        SELECT key, state, package FROM key_package WHERE device = \(device.key) AND state < 2
+        ORDER BY state, key LIMIT 1
+        """
+      ) { row in (key: try row.integer(0), state: try row.integer(1), package: try row.blob(2)) }
+      guard let found else {
+        response.without.append(device.id)
+        continue
+      }
+      if found.state == 0 {
+        try database.execute("UPDATE key_package SET state = 2, package = NULL WHERE key = \(found.key)")
+        try trimKeyPackages(device.key, state: 2, keeping: Self.spentPerDevice)
+      }
+      response.claimed.append(.init(device: device.id, keyPackage: found.package))
+    }
+    return response
+  }
+}
