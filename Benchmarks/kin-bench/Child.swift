@@ -1,0 +1,91 @@
+import Glibc
+
+/// Programs of the same build, run as processes of their own.
+struct Child: ~Copyable {
+  let pid: pid_t
+
+  struct Failed: Error { var what: String }
+
+  /// The folder in which this program and the others stand.
+  static let folder: String = {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+    let path = String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+  }()
+
+  init(_ program: String, _ arguments: [String], output: String = "/dev/null") throws {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    let path = Child.folder + "/" + program
+    let words = ([path] + arguments).map { strdup($0) } + [nil]
+    defer { words.forEach { free($0) } }
+    var child: pid_t = 0
+    guard posix_spawn(&child, path, &actions, nil, words, environ) == 0 else { throw Failed(what: program) }
+    pid = child
+  }
+
+  /// Waits for the end of a program that must succeed.
+  consuming func succeed() throws {
+    var status: Int32 = 0
+    guard waitpid(pid, &status, 0) == pid, status == 0 else { throw Failed(what: "exit status \(status)") }
+  }
+
+  consuming func stop() {
+    kill(pid, SIGTERM)
+    var status: Int32 = 0
+    waitpid(pid, &status, 0)
+  }
+
+  /// Seconds of processor time that the process has used, in user and kernel mode.
+  var processorSeconds: Double {
+    guard let line = Machine.lines(of: "/proc/\(pid)/stat").first, let end = line.lastIndex(of: ")") else { return 0 }
+    let fields = line[end...].split(separator: " ")
+    guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else { return 0 }
+    return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+  }
+
+  /// Bytes of the process in memory.
+  var residentBytes: Int {
+    let line = Machine.lines(of: "/proc/\(pid)/status").first { $0.hasPrefix("VmRSS:") } ?? ""
+    return (line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
+  }
+}
+
+/// A relay in a process of its own, with a folder that goes with it.
+struct BenchRelay: ~Copyable {
+  let child: Child
+  let folder: String
+  let port: UInt16
+
+  init(_ arguments: [String] = []) throws {
+    var template = Array("/tmp/kin-bench.XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw Child.Failed(what: "mkdtemp") }
+    let made = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let output = made + "/out"
+    child = try Child(
+      "relay-server", ["--listen", "127.0.0.1:0", "--data", made + "/relay"] + arguments, output: output)
+    var found: UInt16 = 0
+    for _ in 0..<400 where found == 0 {
+      usleep(25_000)
+      let line = Machine.lines(of: output).first { $0.hasPrefix("listening on ") }
+      found = line?.split(separator: ":").last.flatMap { UInt16($0) } ?? 0
+    }
+    guard found != 0 else { throw Child.Failed(what: "the relay did not come up") }
+    folder = made
+    port = found
+  }
+
+  var url: String { "http://127.0.0.1:\(port)" }
+
+  consuming func stop() {
+    let folder = folder
+    child.stop()
+    // FTW_DEPTH | FTW_PHYS: contents before folders, and no link is followed.
+    guard folder.hasPrefix("/tmp/kin-bench.") else { return }
+    _ = nftw(folder, { path, _, _, _ in path.map { remove($0) } ?? 0 }, 16, 8 | 1)
+  }
+}

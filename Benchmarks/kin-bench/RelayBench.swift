@@ -1,0 +1,1 @@
+enum RelayBench { static func run() async throws {} }
