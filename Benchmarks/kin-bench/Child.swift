@@ -20,7 +20,7 @@ struct Child: ~Copyable {
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-    let path = Child.folder + "/" + program
+    let path = program.hasPrefix("/") ? program : Child.folder + "/" + program
     let words = ([path] + arguments).map { strdup($0) } + [nil]
     defer { words.forEach { free($0) } }
     var child: pid_t = 0
@@ -84,8 +84,7 @@ struct BenchRelay: ~Copyable {
   consuming func stop() {
     let folder = folder
     child.stop()
-    // FTW_DEPTH | FTW_PHYS: contents before folders, and no link is followed.
     guard folder.hasPrefix("/tmp/kin-bench.") else { return }
-    _ = nftw(folder, { path, _, _, _ in path.map { remove($0) } ?? 0 }, 16, 8 | 1)
+    try? Child("/bin/rm", ["-rf", folder]).succeed()
   }
 }
