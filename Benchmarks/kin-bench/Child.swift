@@ -66,7 +66,7 @@ struct BenchRelay: ~Copyable {
     guard mkdtemp(&template) != nil else { throw Child.Failed(what: "mkdtemp") }
     let made = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     let output = made + "/out"
-    child = try Child(
+    let relay = try Child(
       "relay-server", ["--listen", "127.0.0.1:0", "--data", made + "/relay"] + arguments, output: output)
     var found: UInt16 = 0
     for _ in 0..<400 where found == 0 {
@@ -75,6 +75,7 @@ struct BenchRelay: ~Copyable {
       found = line?.split(separator: ":").last.flatMap { UInt16($0) } ?? 0
     }
     guard found != 0 else { throw Child.Failed(what: "the relay did not come up") }
+    child = relay
     folder = made
     port = found
   }
