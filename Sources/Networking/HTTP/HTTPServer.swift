@@ -1,3 +1,6 @@
+import Glibc
+import Synchronization
+
 /// An HTTP/1.1 and WebSocket server on some event loops.
 package final class HTTPServer: Sendable {
   /// Bounds and times.
@@ -14,6 +17,9 @@ package final class HTTPServer: Sendable {
     package var maxHeaders = 100
     package var maxBodyBytes = 1024 * 1024
     package var maxConnections = 50_000
+    /// Per IPv4 address or IPv6 /64.
+    ///
+    /// Behind a proxy all visitors have the proxy's address.
     package var maxConnectionsPerAddress = 50_000
 
     /// From the first byte of a request (or the connection's begin) to the end of its head; covers the TLS handshake.
@@ -28,8 +34,22 @@ package final class HTTPServer: Sendable {
     package init() {}
   }
 
+  private struct Lobby {
+    var count = 0
+    var perVisitor: [String: Int] = [:]
+    var waiters: [CheckedContinuation<Void, Never>] = []
+  }
+
+  let configuration: Configuration
+  let handler: any HTTPHandler
+  private let loops: [EventLoop]
+  private let lanes: Mutex<[HTTPServerLane]> = Mutex([])
+  private let lobby = Mutex(Lobby())
+
   package init(configuration: Configuration, loops: [EventLoop], handler: any HTTPHandler) {
-    fatalError("not built yet")
+    self.configuration = configuration
+    self.loops = loops
+    self.handler = handler
   }
 
   /// Begins to listen on every loop.
@@ -37,15 +57,102 @@ package final class HTTPServer: Sendable {
   /// - Returns: the address that it listens on.
   /// - Throws: `addressInUse`, or another code when the address cannot be had; nothing is left open then.
   package func start() async throws(NetworkError) -> SocketAddress {
-    fatalError("not built yet")
+    guard let first = loops.first, lanes.withLock({ $0.isEmpty }) else {
+      throw NetworkError(.misuse, "a server needs a loop and starts once")
+    }
+    let addresses = try await first.perform { completion in
+      Resolver.resolve(self.configuration.host, port: self.configuration.port, on: first, completion: completion)
+    }
+    var bound: SocketAddress?
+    for loop in loops {
+      var address = addresses[0]
+      if let bound {
+        // The first loop may have been given a port by the kernel; the others share it.
+        guard let same = SocketAddress.storage(host: bound.host, port: bound.port) else {
+          throw NetworkError(.internalError, "the bound address cannot be read back")
+        }
+        address = same
+      }
+      let lane = HTTPServerLane(server: self, loop: loop)
+      lanes.withLock { $0.append(lane) }
+      let target = address
+      do throws(NetworkError) {
+        bound = try await loop.perform { completion in
+          completion(Result { () throws(NetworkError) in try lane.listen(target, sharesPort: self.loops.count > 1) })
+        }
+      } catch {
+        for lane in lanes.withLock({ $0 }) { lane.loop.execute { lane.stop() } }
+        throw error
+      }
+    }
+    return bound ?? SocketAddress(host: configuration.host, port: configuration.port)
   }
 
-  /// Stops accepting, closes idle connections, lets requests finish, tells WebSockets 1001, and returns when all is closed or the
-  /// time is up; what is left then is cut.
+  /// Stops accepting, closes idle connections, lets requests finish, tells WebSockets 1001, and waits until all is closed.
+  ///
+  /// What is still open when the time is up is cut.
   package func drain(deadline: Duration) async {
-    fatalError("not built yet")
+    let lanes = lanes.withLock { $0 }
+    guard let first = lanes.first else { return }
+    for lane in lanes { lane.loop.execute { lane.drain() } }
+    let timer = first.loop.schedule(after: deadline) {
+      for lane in lanes { lane.loop.execute { lane.stop() } }
+    }
+    // The lanes must have begun before an empty house means that it is over.
+    for lane in lanes { _ = try? await lane.loop.perform { $0(.success(())) } }
+    await withCheckedContinuation { continuation in
+      let isEmpty = lobby.withLock { lobby in
+        if lobby.count > 0 { lobby.waiters.append(continuation) }
+        return lobby.count == 0
+      }
+      if isEmpty { continuation.resume() }
+    }
+    timer.cancel()
+    for lane in lanes { _ = try? await lane.loop.perform { completion in completion(.success(lane.stop())) } }
+    // They hold the server, and the server them.
+    self.lanes.withLock { $0 = [] }
   }
 
   /// How many connections are open now.
-  package var connectionCount: Int { 0 }
+  package var connectionCount: Int { lobby.withLock { $0.count } }
+
+  // MARK: The lobby
+
+  /// Lets a visitor in, if there is room for it.
+  func enter(_ visitor: String) -> Bool {
+    lobby.withLock { lobby in
+      let mine = lobby.perVisitor[visitor, default: 0]
+      guard lobby.count < configuration.maxConnections, mine < configuration.maxConnectionsPerAddress else {
+        return false
+      }
+      lobby.count += 1
+      lobby.perVisitor[visitor] = mine + 1
+      return true
+    }
+  }
+
+  func leave(_ visitor: String) {
+    let waiters = lobby.withLock { lobby -> [CheckedContinuation<Void, Never>] in
+      lobby.count -= 1
+      let mine = lobby.perVisitor[visitor, default: 1] - 1
+      lobby.perVisitor[visitor] = mine > 0 ? mine : nil
+      guard lobby.count == 0 else { return [] }
+      defer { lobby.waiters = [] }
+      return lobby.waiters
+    }
+    for waiter in waiters { waiter.resume() }
+  }
+}
+
+extension EventLoop {
+  /// Runs the body on the loop and waits until it has called its completion, once.
+  func perform<Value: Sendable>(
+    _ body: @escaping @Sendable (_ completion: @escaping @Sendable (Result<Value, NetworkError>) -> Void) -> Void
+  ) async throws(NetworkError) -> Value {
+    let result = await withCheckedContinuation {
+      (continuation: CheckedContinuation<Result<Value, NetworkError>, Never>) in
+      execute { body { continuation.resume(returning: $0) } }
+    }
+    return try result.get()
+  }
 }

@@ -1,19 +1,90 @@
+import COpenSSL
+
+// OpenSSL's function-like macros, which Swift does not import.
+private enum Option {
+  static let noRenegotiation: UInt64 = 1 << 30
+  static let noCompression: UInt64 = 1 << 17
+}
+
+private func makeContext(_ method: OpaquePointer?) throws(NetworkError) -> OpaquePointer {
+  guard let context = SSL_CTX_new(method) else {
+    throw NetworkError(.internalError, "OpenSSL has no memory for a context")
+  }
+  SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(TLS1_2_VERSION), nil)
+  SSL_CTX_set_options(context, Option.noRenegotiation | Option.noCompression)
+  // An idle connection then holds no record buffers.
+  SSL_CTX_ctrl(context, SSL_CTRL_MODE, Int(SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE), nil)
+  return context
+}
+
 /// A server's certificate and key, ready to accept TLS 1.2 and 1.3 connections.
 package final class TLSServerContext: @unchecked Sendable {
+  // OpenSSL counts references to it atomically, and nobody changes it after init.
+  let context: OpaquePointer
+
   /// Reads a PEM certificate chain and its PEM key.
   ///
   /// - Throws: `tlsFailed` when a file cannot be read or the key is not the certificate's.
   package init(certificateFile: String, keyFile: String) throws(NetworkError) {
-    throw NetworkError(.internalError, "not built yet")
+    let context = try makeContext(TLS_server_method())
+    self.context = context
+    ERR_clear_error()
+    guard SSL_CTX_use_certificate_chain_file(context, certificateFile) == 1 else {
+      throw NetworkError(.tlsFailed, "the certificate file cannot be read as a PEM chain")
+    }
+    guard SSL_CTX_use_PrivateKey_file(context, keyFile, SSL_FILETYPE_PEM) == 1 else {
+      throw NetworkError(.tlsFailed, "the key file cannot be read as PEM, or is not the certificate's key")
+    }
+    guard SSL_CTX_check_private_key(context) == 1 else {
+      throw NetworkError(.tlsFailed, "the key is not the certificate's key")
+    }
+    // Only what we speak: a client that offers other protocols alone is refused (RFC 7301, section 3.2).
+    SSL_CTX_set_alpn_select_cb(
+      context,
+      { _, selected, selectedLength, offered, offeredLength, _ in
+        var rest = UnsafeBufferPointer(start: offered, count: Int(offeredLength))[...]
+        while let length = rest.first, rest.count > Int(length) {
+          let name = rest.dropFirst().prefix(Int(length))
+          if name.elementsEqual("http/1.1".utf8) {
+            selected!.pointee = offered! + name.startIndex
+            selectedLength!.pointee = length
+            return SSL_TLSEXT_ERR_OK
+          }
+          rest = rest.dropFirst(Int(length) + 1)
+        }
+        return SSL_TLSEXT_ERR_ALERT_FATAL
+      }, nil)
   }
+
+  deinit { SSL_CTX_free(context) }
 }
 
 /// Whom a client trusts.
 ///
 /// The host name is always checked.
 package final class TLSClientContext: @unchecked Sendable {
+  // As in TLSServerContext.
+  let context: OpaquePointer
+
+  /// Trusts the system's roots; read on first use, because it takes some milliseconds.
+  static let system = Result { () throws(NetworkError) in try TLSClientContext() }
+
   /// Trusts the system's roots, or only those in the given PEM file.
   package init(trustedCertificates file: String? = nil) throws(NetworkError) {
-    throw NetworkError(.internalError, "not built yet")
+    let context = try makeContext(TLS_client_method())
+    self.context = context
+    ERR_clear_error()
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+    if let file {
+      guard SSL_CTX_load_verify_locations(context, file, nil) == 1 else {
+        throw NetworkError(.tlsFailed, "the file of trusted certificates cannot be read as PEM")
+      }
+    } else {
+      guard SSL_CTX_set_default_verify_paths(context) == 1 else {
+        throw NetworkError(.tlsFailed, "the system has no list of trusted certificates")
+      }
+    }
   }
+
+  deinit { SSL_CTX_free(context) }
 }

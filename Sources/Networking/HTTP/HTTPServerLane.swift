@@ -1,0 +1,117 @@
+import CUV
+import Glibc
+
+/// A server's part on one loop: its listener, its connections, and the clock that watches them.
+///
+/// Confined to the loop.
+final class HTTPServerLane: @unchecked Sendable {
+  let server: HTTPServer
+  let loop: EventLoop
+  let runner: RequestRunner
+  private let listener: TCPListener
+  private var connections: [ObjectIdentifier: HTTPServerConnection] = [:]
+  private var sockets: [ObjectIdentifier: WebSocketConnection] = [:]
+  private var timer: EventLoop.Timer?
+  private(set) var isDraining = false
+  private var date: (second: Int, text: String) = (-1, "")
+
+  init(server: HTTPServer, loop: EventLoop) {
+    self.server = server
+    self.loop = loop
+    runner = RequestRunner(loop: loop)
+    listener = TCPListener(loop: loop)
+  }
+
+  func listen(_ address: sockaddr_storage, sharesPort: Bool) throws(NetworkError) -> SocketAddress {
+    let bound = try listener.listen(
+      address, sharesPort: sharesPort, backlog: server.configuration.backlog
+    ) { [weak self] stream in
+      if let self { accept(stream) } else { stream.abort(nil) }
+    }
+    let configuration = server.configuration
+    let shortest =
+      [
+        configuration.headTimeout, configuration.bodyTimeout, configuration.keepAliveTimeout,
+        configuration.writeTimeout,
+      ].min() ?? .seconds(1)
+    // One clock for all connections: a deadline may be missed by a quarter, which costs nobody anything.
+    timer = loop.schedule(every: max(.milliseconds(10), min(.seconds(1), shortest / 4))) { [weak self] in
+      self?.sweep()
+    }
+    return bound
+  }
+
+  private func accept(_ stream: TCPConnection) {
+    do throws(NetworkError) {
+      if let tls = server.configuration.tls { stream.tls = try TLSEngine(server: tls) }
+    } catch {
+      return stream.abort(error)
+    }
+    let connection = HTTPServerConnection(stream: stream, lane: self)
+    stream.handler = connection
+    stream.begin()
+    guard stream.state == .open else { return }
+    let visitor = stream.peer.visitor
+    guard !isDraining, server.enter(visitor) else { return stream.abort(nil) }
+    let id = ObjectIdentifier(stream)
+    connections[id] = connection
+    stream.onClose = { [weak self, server] in
+      self?.connections.removeValue(forKey: id)
+      self?.sockets.removeValue(forKey: id)
+      server.leave(visitor)
+    }
+  }
+
+  /// A connection has become a WebSocket.
+  func promote(_ stream: TCPConnection, to socket: WebSocketConnection) {
+    connections.removeValue(forKey: ObjectIdentifier(stream))
+    sockets[ObjectIdentifier(stream)] = socket
+    if isDraining { socket.close(.goingAway) }
+  }
+
+  private func sweep() {
+    let now = uv_now(loop.uv)
+    for connection in Array(connections.values) { connection.checkTime(now) }
+  }
+
+  func drain() {
+    guard !isDraining else { return }
+    isDraining = true
+    listener.close()
+    for connection in Array(connections.values) { connection.drain() }
+    for socket in Array(sockets.values) { socket.close(.goingAway) }
+  }
+
+  /// Cuts everything.
+  func stop() {
+    isDraining = true
+    listener.close()
+    timer?.cancel()
+    timer = nil
+    for connection in Array(connections.values) { connection.cut() }
+    for socket in Array(sockets.values) { socket.abort(.goingAway) }
+  }
+
+  /// Now, as the `Date` field has it; written once a second.
+  func dateText() -> String {
+    let second = time(nil)
+    if second != date.second { date = (second, HTTP1Writer.date(second)) }
+    return date.text
+  }
+}
+
+/// Runs handlers isolated to a loop, so that what they call on the same loop costs no thread hop.
+actor RequestRunner {
+  private let loop: EventLoop
+
+  nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+  init(loop: EventLoop) { self.loop = loop }
+
+  /// Starts one request; the completion is called on the loop.
+  func start(_ operation: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
+    Task { await self.run(operation) }
+  }
+
+  private func run(_ operation: @Sendable () async -> Void) async { await operation() }
+}

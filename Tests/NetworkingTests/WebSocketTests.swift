@@ -1,0 +1,245 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import Networking
+
+@Suite("WebSockets on real sockets")
+struct WebSocketTests {
+  @Test func echoesAndCloses() async throws {
+    let log = SocketLog()
+    try await withServer(handler: EchoHandler(socketEvents: log)) { _, address in
+      let socket = try await WebSocketClient().connect(
+        try WebURL("ws://\(address)/"), headers: ["Origin": "http://x"], subprotocol: "kin.v1")
+      #expect(socket.connection.subprotocol == "kin.v1")
+      var iterator = socket.makeAsyncIterator()
+      for size in [0, 1, 125, 126, 127, 65535, 65536, 900_000] {
+        let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
+        try await socket.send(binary: bytes)
+        let answer = await iterator.next()
+        #expect(answer == .binary(bytes), "\(size)")
+      }
+      socket.connection.execute { $0.send(text: "grüße") }
+      #expect(await iterator.next() == .text("grüße"))
+      socket.close(WebSocketCloseCode(4001), reason: "enough")
+      #expect(await iterator.next() == nil)
+      #expect(socket.closeCode == WebSocketCloseCode(4001))
+      try await log.until { $0.closed == [WebSocketCloseCode(4001)] }
+      await #expect(throws: NetworkError(.closed, "")) { try await socket.send(binary: [1]) }
+    }
+  }
+
+  @Test func aThousandAtOnce() async throws {
+    try await withServer(loops: 2) { server, address in
+      let url = try WebURL("ws://\(address)/")
+      let sockets = try await withThrowingTaskGroup(of: WebSocketStream.self) { group in
+        var sockets: [WebSocketStream] = []
+        for number in 0..<1000 {
+          if number >= 100, let socket = try await group.next() { sockets.append(socket) }
+          group.addTask { try await WebSocketClient().connect(url) }
+        }
+        for try await socket in group { sockets.append(socket) }
+        return sockets
+      }
+      #expect(server.connectionCount == 1000)
+      let right = Tally()
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for (number, socket) in sockets.enumerated() {
+          group.addTask {
+            var iterator = socket.makeAsyncIterator()
+            for round in 0..<5 {
+              let message = Array("\(number) in round \(round)".utf8)
+              try await socket.send(binary: message)
+              if await iterator.next() == .binary(message) { right.raise(by: 1) }
+            }
+            socket.close()
+          }
+        }
+        try await group.waitForAll()
+      }
+      #expect(right.value == 5000)
+    }
+  }
+
+  @Test func aSharedFrameReachesAll() async throws {
+    let log = SocketLog()
+    try await withServer(handler: EchoHandler(socketEvents: log)) { _, address in
+      let url = try WebURL("ws://\(address)/")
+      var sockets: [WebSocketStream] = []
+      for _ in 0..<10 { sockets.append(try await WebSocketClient().connect(url)) }
+      try await log.until { $0.connections.count == 10 }
+      // One that is copied and one that is kept by reference.
+      for size in [200, 100_000] {
+        let payload = (0..<size).map { UInt8(truncatingIfNeeded: $0) }
+        let frame = SharedBytes.webSocketFrame(binary: payload)
+        for connection in log.state.withLock({ $0.connections }) { connection.execute { $0.send(frame: frame) } }
+        for socket in sockets {
+          var iterator = socket.makeAsyncIterator()
+          #expect(await iterator.next() == .binary(payload))
+        }
+      }
+    }
+  }
+
+  @Test func aSlowReaderIsBounded() async throws {
+    let log = SocketLog()
+    try await withServer(
+      handler: EchoHandler(socketEvents: log),
+      configure: {
+        $0.webSocket.highWaterBytes = 100_000
+        $0.webSocket.maxQueuedBytes = 300_000
+      }
+    ) { _, address in
+      let socket = try RawSocket(address)
+      socket.write(
+        "GET /silent HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+          + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+      let answer = socket.read(until: "\r\n\r\n")
+      #expect(answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"))
+      try await log.until { $0.connections.count == 1 }
+      let connection = try #require(log.state.withLock { $0.connections.first })
+      // Far more than the kernel's buffers take.
+      let accepted = Tally()
+      let worst = Tally()
+      let frame = SharedBytes.webSocketFrame(binary: [UInt8](repeating: 1, count: 10_000))
+      for _ in 0..<3000 {
+        try await connection.loop.perform { completion in
+          if connection.send(frame: frame) { accepted.raise(by: 1) }
+          worst.raise(to: connection.queuedBytes)
+          completion(.success(()))
+        }
+      }
+      let count = accepted.value
+      #expect(count < 3000)
+      #expect(worst.value <= 300_000)
+      #expect(log.state.withLock { $0.slow } == 1)
+      // What was accepted arrives, all of it.
+      var rest = count * frame.count
+      var buffer = [UInt8](repeating: 0, count: 1 << 16)
+      while rest > 0 {
+        let got = recv(socket.descriptor, &buffer, buffer.count, 0)
+        guard got > 0 else { break }
+        rest -= got
+      }
+      #expect(rest == 0)
+      try await log.until { $0.drained == 1 }
+    }
+  }
+
+  @Test func aSlowSequenceSlowsTheServer() async throws {
+    let log = SocketLog()
+    try await withServer(handler: EchoHandler(socketEvents: log)) { _, address in
+      let socket = try await WebSocketClient().connect(try WebURL("ws://\(address)/silent"))
+      try await log.until { $0.connections.count == 1 }
+      let connection = try #require(log.state.withLock { $0.connections.first })
+      // 40 MB, in order, never more than what fits in flight.
+      let sender = Task {
+        var number = 0
+        while number < 4000 {
+          let payload = [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 10_000)
+          let taken: Bool = try await connection.loop.perform { $0(.success(connection.send(binary: payload))) }
+          if taken { number += 1 } else { try await Task.sleep(for: .milliseconds(1)) }
+        }
+      }
+      try await log.until { $0.slow > 0 }
+      var iterator = socket.makeAsyncIterator()
+      var wrong = 0
+      for number in 0..<4000 {
+        if await iterator.next() != .binary([UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 10_000)) {
+          wrong += 1
+        }
+      }
+      #expect(wrong == 0)
+      try await sender.value
+      socket.close()
+    }
+  }
+
+  @Test func pingsTheSilentAndClosesTheDead() async throws {
+    let log = SocketLog()
+    try await withServer(
+      handler: EchoHandler(socketEvents: log),
+      configure: {
+        $0.webSocket.pingInterval = .milliseconds(60)
+        $0.webSocket.pongTimeout = .milliseconds(200)
+      }
+    ) { server, address in
+      // Answers pings by itself, though nobody sends anything.
+      let living = try await WebSocketClient().connect(try WebURL("ws://\(address)/"))
+      let dead = try RawSocket(address)
+      dead.write(
+        "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+          + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+      _ = dead.read(until: "\r\n\r\n")
+      try await log.until { $0.closed == [.abnormal] }
+      #expect(living.closeCode == nil)
+      #expect(server.connectionCount == 1)
+      living.close()
+    }
+  }
+
+  @Test func tellsWhyItWasRefused() async throws {
+    try await withServer { _, address in
+      do {
+        _ = try await WebSocketClient().connect(try WebURL("ws://\(address)/refuse"))
+        Issue.record("it was not refused")
+      } catch {
+        let error = try #require(error as? NetworkError)
+        #expect(error.code == .upgradeRefused)
+        #expect(error.status == 403)
+        #expect(!error.isRetryable)
+      }
+      await #expect(throws: NetworkError(.protocolViolation, "")) {
+        _ = try await WebSocketClient().connect(try WebURL("ws://\(address)/"), subprotocol: "unknown")
+      }
+    }
+  }
+
+  @Test(
+    arguments: [
+      ([0x82, 0x01, 0x00], 1002), ([0xc2, 0x80, 0, 0, 0, 0], 1002), ([0x83, 0x80, 0, 0, 0, 0], 1002),
+      ([0x81, 0x81, 0, 0, 0, 0, 0xff], 1007), ([0x82, 0xff, 0, 0, 0, 0, 0x7f, 0, 0, 0, 0, 0, 0, 0], 1009),
+      ([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xed], 1002), ([0x88, 0x82, 0, 0, 0, 0, 0x0f, 0xa1], 4001),
+    ] as [([UInt8], UInt16)])
+  func closesWithTheRightCode(frame: [UInt8], code: UInt16) async throws {
+    try await withServer { _, address in
+      let socket = try RawSocket(address)
+      socket.write(
+        "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+          + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+      _ = socket.read(until: "\r\n\r\n")
+      socket.write(frame)
+      var answer = [UInt8](repeating: 0, count: 100)
+      let count = recv(socket.descriptor, &answer, 4, Int32(MSG_WAITALL))
+      #expect(count == 4)
+      #expect(Array(answer[..<4]) == [0x88, 0x02, UInt8(code >> 8), UInt8(code & 0xff)])
+    }
+  }
+
+  @Test func aVanishedServerIsAbnormal() async throws {
+    let log = SocketLog()
+    try await withServer(handler: EchoHandler(socketEvents: log)) { _, address in
+      let socket = try await WebSocketClient().connect(try WebURL("ws://\(address)/"))
+      try await log.until { $0.connections.count == 1 }
+      log.state.withLock { $0.connections.first }?.execute { $0.abort(.abnormal) }
+      var iterator = socket.makeAsyncIterator()
+      #expect(await iterator.next() == nil)
+      #expect(socket.closeCode == .abnormal)
+    }
+  }
+
+  @Test func aCancelledReaderLeaves() async throws {
+    try await withServer { _, address in
+      let socket = try await WebSocketClient().connect(try WebURL("ws://\(address)/silent"))
+      let reader = Task {
+        var iterator = socket.makeAsyncIterator()
+        return await iterator.next()
+      }
+      try await Task.sleep(for: .milliseconds(20))
+      reader.cancel()
+      #expect(await reader.value == nil)
+      #expect(socket.closeCode == nil)
+      socket.close()
+    }
+  }
+}
