@@ -9,7 +9,8 @@ def main() -> int:
     database = next(pathlib.Path(sys.argv[1]).glob("*.db"))
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     row = connection.execute(
-        "SELECT room, seq, epoch, time, message FROM entries WHERE kind = 1 ORDER BY seq LIMIT 1"
+        "SELECT room.id, sequence, entry.epoch, time, message FROM entry JOIN room ON room.key = entry.room"
+        " WHERE kind = 1 ORDER BY sequence LIMIT 1"
     ).fetchone()
     if row is None:
         print("no message is stored", file=sys.stderr)
