@@ -28,6 +28,16 @@ struct Child: ~Copyable {
     pid = child
   }
 
+  /// The port that a server says it listens on, within ten seconds.
+  static func port(from output: String) -> UInt16? {
+    for _ in 0..<400 {
+      let line = Machine.lines(of: output).first { $0.hasPrefix("listening on ") }
+      if let port = line?.split(separator: ":").last.flatMap({ UInt16($0) }) { return port }
+      usleep(25_000)
+    }
+    return nil
+  }
+
   /// Waits for the end of a program that must succeed.
   consuming func succeed() throws {
     var status: Int32 = 0
@@ -68,13 +78,7 @@ struct BenchRelay: ~Copyable {
     let output = made + "/out"
     let relay = try Child(
       "relay-server", ["--listen", "127.0.0.1:0", "--data", made + "/relay"] + arguments, output: output)
-    var found: UInt16 = 0
-    for _ in 0..<400 where found == 0 {
-      usleep(25_000)
-      let line = Machine.lines(of: output).first { $0.hasPrefix("listening on ") }
-      found = line?.split(separator: ":").last.flatMap { UInt16($0) } ?? 0
-    }
-    guard found != 0 else { throw Child.Failed(what: "the relay did not come up") }
+    guard let found = Child.port(from: output) else { throw Child.Failed(what: "the relay did not come up") }
     child = relay
     folder = made
     port = found

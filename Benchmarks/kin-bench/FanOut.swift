@@ -14,7 +14,8 @@ final class FanOut: @unchecked Sendable {
   let rate: Double?
 
   private let loop: EventLoop
-  private let room: RoomResponse
+  /// The relay's room, or none for a peer that broadcasts what it is sent.
+  private let room: RoomResponse?
   private var receivers = 0
   private var following = 0
   private var sender: WebSocketConnection?
@@ -24,7 +25,7 @@ final class FanOut: @unchecked Sendable {
   private var waiting: CheckedContinuation<Void, Never>?
   private var timer: EventLoop.Timer?
 
-  init(loop: EventLoop, room: RoomResponse, window: Int, total: Int, rate: Double? = nil) {
+  init(loop: EventLoop, room: RoomResponse?, window: Int, total: Int, rate: Double? = nil) {
     (self.loop, self.room, self.window, self.total, self.rate) = (loop, room, window, total, rate)
   }
 
@@ -32,6 +33,23 @@ final class FanOut: @unchecked Sendable {
   func connect(_ count: Int, as account: BenchAccount) async throws {
     for _ in 0..<count { _ = try await account.socket(on: loop) { Receiver(connection: $0, fanOut: self) } }
     sender = try await account.socket(on: loop) { Sender(connection: $0) }
+    await allFollow(count)
+  }
+
+  /// Connects receivers to a server that broadcasts whatever one socket sends to all others.
+  func connect(_ count: Int, toBroadcast url: WebURL) async throws {
+    let client = WebSocketClient(loop: loop)
+    for _ in 0..<count {
+      _ = try await client.connect(url) { connection in
+        self.isFollowing()
+        return Receiver(connection: connection, fanOut: self)
+      }
+    }
+    sender = try await client.connect(url) { Sender(connection: $0) }
+    await allFollow(count)
+  }
+
+  private func allFollow(_ count: Int) async {
     await withCheckedContinuation { continuation in
       loop.execute {
         self.receivers = count
@@ -77,9 +95,14 @@ final class FanOut: @unchecked Sendable {
   private func sendNext() {
     guard sent < total else { return }
     sent += 1
-    var message = [UInt8](repeating: 0xa5, count: 200)
     let now = UInt64((ContinuousClock.now - Self.origin).nanoseconds)
-    for index in 0..<8 { message[index] = UInt8(truncatingIfNeeded: now >> UInt64(56 - 8 * index)) }
+    let stamp = (0..<8).map { UInt8(truncatingIfNeeded: now >> UInt64(56 - 8 * $0)) }
+    let message = stamp + [UInt8](repeating: 0xa5, count: 192)
+    guard let room else {
+      // As long as the relay's frame, with the time at the same place.
+      sender?.send(binary: [133] + [UInt8](repeating: 0, count: 43) + message)
+      return
+    }
     let request = SendRequest(
       sendID: SendID(high: Random.uint64(), low: UInt64(sent)), epoch: room.epoch, message: message)
     sender?.send(binary: ClientFrame.send(requestID: UInt32(sent), room: room.room, request).encoded)
@@ -92,6 +115,7 @@ final class FanOut: @unchecked Sendable {
   }
 
   fileprivate func follow(_ connection: WebSocketConnection) {
+    guard let room else { return }
     let cursor = RoomCursor(room: room.room, position: room.position)
     connection.send(binary: ClientFrame.follow(requestID: 1, cursors: [cursor]).encoded)
   }

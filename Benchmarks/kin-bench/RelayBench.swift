@@ -1,4 +1,5 @@
 import CryptoPrimitives
+import Glibc
 import Networking
 import RelayProtocol
 import WireCodec
@@ -15,6 +16,7 @@ enum RelayBench {
     header("what", "result", "processor")
     for (receivers, window, total) in [(100, 1, 3_000), (100, 32, 20_000), (1_000, 1, 500), (1_000, 32, 3_000)] {
       try await fanOut(receivers: receivers, window: window, total: total)
+      try await peer(receivers: receivers, window: window, total: total)
     }
     try await latency()
     try await idle(connections: 2_000)
@@ -26,15 +28,32 @@ enum RelayBench {
     let account = try await BenchAccount("bench", at: relay.url)
     let fanOut = FanOut(loop: .shared, room: try await account.createRoom(), window: window, total: total)
     try await fanOut.connect(receivers, as: account)
-    let before = relay.child.processorSeconds
-    let seconds = await fanOut.run()
-    let used = relay.child.processorSeconds - before
-    let deliveries = Double(receivers * total)
-    row(
-      "fan-out to \(receivers), \(window) in flight",
-      "\(fixed(deliveries / used / 1000, 0))k deliveries per CPU-second of the relay",
-      "\(fixed(used, 2)) s of \(fixed(seconds, 2)) s; \(fixed(Double(total) / seconds, 0)) messages/s")
+    await report("relay", fanOut, receivers: receivers, of: relay.child)
     relay.stop()
+  }
+
+  /// uWebSockets' bare broadcast in the same minute, where it can be had: it stores nothing and checks nobody.
+  private static func peer(receivers: Int, window: Int, total: Int) async throws {
+    guard let python = getenv("KIN_BENCH_PYTHON") else { return }
+    let output = "/tmp/kin-bench.peer.\(getpid())"
+    let child = try Child(String(cString: python), ["Benchmarks/peers/uws_broadcast.py"], output: output)
+    defer { unlink(output) }
+    guard let port = Child.port(from: output) else { return child.stop() }
+    let fanOut = FanOut(loop: .shared, room: nil, window: window, total: total)
+    try await fanOut.connect(receivers, toBroadcast: try WebURL("ws://127.0.0.1:\(port)/"))
+    await report("uWebSockets, bare", fanOut, receivers: receivers, of: child)
+    child.stop()
+  }
+
+  private static func report(_ name: String, _ fanOut: FanOut, receivers: Int, of child: borrowing Child) async {
+    let before = child.processorSeconds
+    let seconds = await fanOut.run()
+    let used = child.processorSeconds - before
+    let deliveries = Double(receivers * fanOut.total)
+    row(
+      "\(name): fan-out to \(receivers), \(fanOut.window) in flight",
+      "\(fixed(deliveries / used / 1000, 0))k deliveries per CPU-second",
+      "\(fixed(used, 2)) s of \(fixed(seconds, 2)) s; \(fixed(Double(fanOut.total) / seconds, 0)) messages/s")
   }
 
   private static func latency() async throws {
