@@ -24,8 +24,6 @@ package struct SharedBytes: Sendable {
   package var count: Int { storage.memory.count }
 
   package var bytes: [UInt8] { Array(storage.memory) }
-
-  package func withBytes<Result>(_ body: (RawSpan) -> Result) -> Result { body(storage.memory.bytes) }
 }
 
 extension RawSpan {
