@@ -1,15 +1,40 @@
+import Glibc
+import Networking
 package import Observability
 import RelayProtocol
+import Synchronization
 
 /// A whole relay in this process: what `relay-server` runs, and what tests start on a free port.
 package final class Relay: Sendable {
   package let configuration: RelayConfiguration
+  package let metrics = Metrics()
+  private let sink: LogSink
+  private let log: Log
+  private let clock: @Sendable () -> UInt64
+  private let running = Mutex<Running?>(nil)
 
+  /// All that lives between start and shutdown.
+  private struct Running: Sendable {
+    let loops: EventLoopGroup
+    let store: SQLiteStore
+    let bus: LocalBus
+    let passwords: Passwords
+    let polls: PollBoard
+    let hubs: [Hub]
+    let server: HTTPServer
+    let api: API
+    let port: UInt16
+  }
+
+  /// - Parameter clock: milliseconds since 1970; tests may give their own.
   package init(
     configuration: RelayConfiguration, log: LogSink = .standard,
     clock: @escaping @Sendable () -> UInt64 = Relay.wallClock
   ) {
     self.configuration = configuration
+    self.clock = clock
+    sink = log
+    self.log = Log("relay", to: log)
   }
 
   /// The system's clock, in milliseconds since 1970.
@@ -19,13 +44,133 @@ package final class Relay: Sendable {
   }
 
   /// The port it listens on, once started.
-  package var port: UInt16 { 0 }
+  package var port: UInt16 { running.withLock { $0?.port ?? 0 } }
+
+  /// Password hashes computed so far: both kinds of failed login must cost the same.
+  package var passwordHashes: UInt64 { running.withLock { $0?.passwords.computed.value ?? 0 } }
 
   /// Opens the store and begins to listen.
   ///
   /// - Throws: `unavailable` when the data folder, the keys or the address cannot be had; nothing is left open then.
-  package func start() async throws(RelayError) { throw RelayError(.unavailable, "not built yet") }
+  package func start() async throws(RelayError) {
+    guard running.withLock({ $0 == nil }) else { throw RelayError(.internalError, "the relay runs already") }
+    let data = configuration.dataDirectory
+    guard mkdir(data, 0o700) == 0 || errno == EEXIST else {
+      throw RelayError(.unavailable, "the data folder cannot be made")
+    }
+    let keys = try TokenKeys.load(file: data + "/token-keys")
+    let store = try openStore(data + "/relay.db")
+    do {
+      let running = try await assemble(store, keys)
+      self.running.withLock { $0 = running }
+      log.info("listening", ["port": running.port, "loops": running.loops.loops.count])
+    } catch {
+      await store.close()
+      throw error
+    }
+  }
 
-  /// Stops accepting, lets requests finish, tells sockets 1001, closes the store. Safe to call twice.
-  package func shutdown(deadline: Duration? = nil) async {}
+  private func openStore(_ path: String) throws(RelayError) -> SQLiteStore {
+    do { return try SQLiteStore(path: path, metrics: metrics) } catch {
+      throw RelayError(.unavailable, "the database cannot be opened, or another relay has it open")
+    }
+  }
+
+  private func assemble(_ store: SQLiteStore, _ keys: TokenKeys) async throws(RelayError) -> Running {
+    let settings = configuration
+    let tls = try makeTLS()
+    let passwords = try Passwords(
+      passes: settings.passwordPasses, memoryKiB: settings.passwordMemoryKiB, workers: settings.passwordWorkers,
+      waiting: settings.passwordQueue, metrics: metrics)
+    let loops = EventLoopGroup(count: settings.loops > 0 ? settings.loops : sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    let bus = LocalBus()
+    let live = LiveSessions(store: store)
+    let tokens = AccessTokens(keys: keys, issuer: settings.issuer, audience: settings.audience)
+    let authenticator = Authenticator(tokens: tokens, sessions: live, now: clock)
+    let writer = LogWriter(store: store, bus: bus)
+    let counts = ConnectionCounts(limit: settings.connectionsPerAccount)
+    let instruments = Instruments(metrics)
+    let polls = PollBoard()
+    var bounds = HubMachine.Bounds()
+    bounds.authenticationTimeout = settings.authenticationTimeout.wholeMilliseconds
+    (bounds.framesPerSecond, bounds.frameBurst) = (settings.framesPerSecond, settings.frameBurst)
+    let hubs = loops.loops.map { loop in
+      Hub(
+        loop: loop, bounds: bounds,
+        services: Hub.Services(
+          store: store, writer: writer, authenticator: authenticator, counts: counts, instruments: instruments,
+          now: clock),
+        log: Log("hub", to: sink))
+    }
+    // The cache of sessions first, so that nobody woken by an ending finds the session alive.
+    bus.add(live)
+    for hub in hubs { bus.add(hub) }
+    bus.add(polls)
+    let api = API(
+      API.Services(
+        configuration: settings, store: store, bus: bus, writer: writer, tokens: tokens, authenticator: authenticator,
+        passwords: passwords, polls: polls, counts: counts, throttles: Throttles(settings), instruments: instruments,
+        hubs: Dictionary(uniqueKeysWithValues: hubs.map { (ObjectIdentifier($0.loop), $0) }), timers: loops.loops[0],
+        now: clock),
+      log: Log("api", to: sink))
+    let server = HTTPServer(configuration: serverConfiguration(tls), loops: loops.loops, handler: api)
+    do {
+      let address = try await server.start()
+      for hub in hubs { hub.start() }
+      return Running(
+        loops: loops, store: store, bus: bus, passwords: passwords, polls: polls, hubs: hubs, server: server, api: api,
+        port: address.port)
+    } catch {
+      bus.removeAll()
+      passwords.close()
+      await loops.shutdown()
+      throw RelayError(.unavailable, "the address cannot be listened on")
+    }
+  }
+
+  private func makeTLS() throws(RelayError) -> TLSServerContext? {
+    guard let certificate = configuration.tlsCertificateFile, let key = configuration.tlsKeyFile else { return nil }
+    do { return try TLSServerContext(certificateFile: certificate, keyFile: key) } catch {
+      throw RelayError(.unavailable, "the TLS certificate or its key cannot be used")
+    }
+  }
+
+  private func serverConfiguration(_ tls: TLSServerContext?) -> HTTPServer.Configuration {
+    var server = HTTPServer.Configuration()
+    (server.host, server.port, server.tls) = (configuration.host, configuration.port, tls)
+    server.maxConnections = configuration.maxConnections
+    server.maxBodyBytes = API.maxBody
+    server.webSocket.maxMessageBytes = Limits.frame
+    // Room for the largest commit; the hub gives a connection up long before, if it only lags.
+    server.webSocket.maxQueuedBytes = Limits.commitRequest + (8 << 20)
+    return server
+  }
+
+  /// Yields when the process is asked to end (SIGTERM, SIGINT), instead of the process ending at once.
+  package static func stopSignals() -> AsyncStream<Void> {
+    AsyncStream { continuation in
+      let signals = Signals([.terminate, .interrupt]) { _ in continuation.yield() }
+      continuation.onTermination = { _ in signals.cancel() }
+    }
+  }
+
+  /// Stops accepting, lets requests finish, tells sockets 1001, closes the store.
+  ///
+  /// Safe to call twice. What is not done at the deadline is cut; nothing that was acknowledged is lost.
+  package func shutdown(deadline: Duration? = nil) async {
+    let running = running.withLock { running in
+      defer { running = nil }
+      return running
+    }
+    guard let running else { return }
+    log.info("stopping")
+    running.polls.close()
+    await running.server.drain(deadline: deadline ?? configuration.shutdownTimeout)
+    for hub in running.hubs { hub.stop() }
+    running.passwords.close()
+    await running.store.close()
+    running.bus.removeAll()
+    await running.loops.shutdown()
+    log.info("stopped")
+  }
 }

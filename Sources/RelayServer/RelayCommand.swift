@@ -7,6 +7,8 @@ package enum RelayCommand: Sendable {
   case help
   case version
 
+  package static let versionText = "0.1.0"
+
   /// Gathers the settings: flags win over variables, variables over the file, the file over the defaults.
   ///
   /// - Parameter readFile: gives the text of a file, or `nil` if it cannot be read.

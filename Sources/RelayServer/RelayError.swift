@@ -19,5 +19,7 @@ package struct RelayError: Error, Equatable, Sendable, CustomStringConvertible {
   }
 
   package static func == (left: RelayError, right: RelayError) -> Bool { left.code == right.code }
+  /// Whether this is a bug of the relay's.
+  package var isOurFault: Bool { code == .internalError }
   package var description: String { "\(code.text): \(title) (\(file):\(line))" }
 }

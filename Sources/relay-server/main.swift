@@ -1,1 +1,24 @@
-print("not yet")
+import Glibc
+import RelayServer
+
+/// The entry: reads the settings, runs the relay until a signal, and leaves in good order.
+///
+/// Exit codes: 0 done, 1 usage or settings, 2 our bug, 3 the address, the data folder or the keys cannot be used.
+umask(0o077)
+
+let command: RelayCommand
+do {
+  command = try RelayCommand.parse(
+    Array(CommandLine.arguments.dropFirst()), environment: Process.environment, readFile: Process.text(ofFile:))
+} catch {
+  Process.complain("relay-server: error: \(error)\nhint: relay-server --help lists the settings\n")
+  exit(1)
+}
+
+switch command {
+case .help: print(RelayCommand.helpText)
+case .version: print("relay-server \(RelayCommand.versionText)")
+case .printConfigurationDocumentation: print(RelaySetting.markdown, terminator: "")
+case .checkConfiguration(let configuration): print(configuration.effectiveText, terminator: "")
+case .run(let configuration): exit(await Process.run(configuration))
+}

@@ -1,0 +1,17 @@
+import Networking
+import RelayProtocol
+
+extension API {
+  static let health: [Route: Endpoint] = [
+    .live: { _, _ in text("live\n") },
+    .ready: { api, _ async throws(RelayError) in
+      guard !api.services.polls.isClosed else { throw RelayError(.unavailable, "The relay is stopping.") }
+      try await api.services.store.check()
+      return text("ready\n")
+    },
+  ]
+
+  private static func text(_ text: String) -> HTTPResponse {
+    HTTPResponse(status: 200, headers: ["Content-Type": "text/plain"], body: Array(text.utf8))
+  }
+}

@@ -1,0 +1,54 @@
+import Networking
+import RelayProtocol
+
+extension API {
+  static let rooms: [Route: Endpoint] = [
+    .createRoom: { api, call async throws(RelayError) in
+      let body: CreateRoomRequest = try call.body()
+      return try json(
+        try await api.services.store.createRoom(body.room, owner: try call.caller.user, now: api.services.now()),
+        status: 201)
+    },
+    .rooms: { api, call async throws(RelayError) in
+      try json(RoomsResponse(rooms: try await api.services.store.rooms(of: try call.caller.user)))
+    },
+    .room: { api, call async throws(RelayError) in
+      try json(try await api.services.store.room(try call.room, for: try call.caller.user))
+    },
+    .members: { api, call async throws(RelayError) in
+      try json(
+        MembersResponse(members: try await api.services.store.members(of: try call.room, for: try call.caller.user)))
+    },
+    .commit: { api, call async throws(RelayError) in
+      let (caller, room) = (try call.caller, try call.room)
+      let body: CommitRequest = try call.body()
+      try check(body)
+      return try json(
+        try await api.services.writer.commit(
+          NewCommit(
+            room: room, sender: caller.user, device: caller.device, request: body, now: api.services.now())
+        ).response)
+    },
+    .leave: { api, call async throws(RelayError) in
+      let (caller, room) = (try call.caller, try call.room)
+      let body: LeaveRequest = try call.body()
+      let request = SendRequest(
+        sendID: body.sendID, kind: .proposal, epoch: body.epoch, message: body.proposal.bytes)
+      return try json(
+        try await api.services.writer.leave(
+          NewMessage(
+            room: room, sender: caller.user, device: caller.device, request: request, now: api.services.now())
+        ).response)
+    },
+  ]
+
+  /// Bounds the lists; what they name is the store's to check, in the transaction.
+  private static func check(_ request: CommitRequest) throws(RelayError) {
+    guard request.added.count <= Limits.membersPerRoom, request.removed.count <= Limits.membersPerRoom,
+      request.recipients.count <= Limits.membersPerRoom * Limits.devicesPerAccount
+    else { throw RelayError(.tooLarge, "The commit names too many.") }
+    guard Set(request.added).count == request.added.count, Set(request.removed).count == request.removed.count else {
+      throw RelayError(.invalidRequest, "The commit names somebody twice.")
+    }
+  }
+}

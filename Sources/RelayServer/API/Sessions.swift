@@ -1,0 +1,88 @@
+import CryptoPrimitives
+import Networking
+import RelayProtocol
+
+extension API {
+  static let sessions: [Route: Endpoint] = [
+    .logIn: { api, call async throws(RelayError) in try await api.logIn(call) },
+    .refresh: { api, call async throws(RelayError) in try await api.refresh(call) },
+    .logOut: { api, call async throws(RelayError) in
+      let session = try call.caller.session
+      try await api.services.store.endSession(id: session)
+      api.services.bus.publish([.sessionEnded(session)])
+      return done
+    },
+  ]
+
+  private func logIn(_ call: Call) async throws(RelayError) -> HTTPResponse {
+    let now = services.now()
+    try services.throttles.visit(from: call.request.peer.visitor, now: now)
+    let body: LoginRequest = try call.body()
+    // A name or password that no account can have takes the same way as any other.
+    let login = String(body.login.prefix(256))
+    try services.throttles.login(as: login, now: now)
+    guard body.password.utf8.count <= Limits.passwordLengths.upperBound else {
+      throw RelayError(.invalidCredentials, "The name or the password is wrong.")
+    }
+    let account = try await services.store.account(login: login)
+    let (isRight, better) = try await services.passwords.check(body.password, against: account?.passwordHash)
+    guard isRight, let account else {
+      services.throttles.failedLogin(as: login, now: now)
+      throw RelayError(.invalidCredentials, "The name or the password is wrong.")
+    }
+    if let better { try await services.store.updatePasswordHash(of: account.id, to: better) }
+    return try await beginSession(for: account, device: body.device, status: 201)
+  }
+
+  /// Makes a session for a device of the account's list; `deviceUnknown` for others, which the store checks.
+  func beginSession(for account: AccountRecord, device: DeviceID, status: Int) async throws(RelayError) -> HTTPResponse
+  {
+    let now = services.now()
+    let token = RefreshToken(session: Random.uint64() >> 1)
+    let session = SessionRecord(
+      id: token.session, user: account.id, device: device, refreshHash: token.hash, created: now,
+      expires: now + services.configuration.sessionLifetime.wholeMilliseconds)
+    try await services.store.createSession(session)
+    return try Self.json(answer(session, token, username: account.username, now: now), status: status)
+  }
+
+  private func refresh(_ call: Call) async throws(RelayError) -> HTTPResponse {
+    let now = services.now()
+    try services.throttles.visit(from: call.request.peer.visitor, now: now)
+    let body: RefreshRequest = try call.body()
+    guard let old = RefreshToken(text: body.refreshToken) else {
+      throw RelayError(.sessionEnded, "The refresh token is not good.")
+    }
+    let new = RefreshToken(session: old.session)
+    do throws(RelayError) {
+      let session = try await services.store.rotateSession(
+        from: old.hash, to: new.hash, now: now,
+        expires: now + services.configuration.sessionLifetime.wholeMilliseconds)
+      let account = try await self.account(session.user)
+      return try Self.json(answer(session, new, username: account.username, now: now))
+    } catch {
+      // If a stolen token ended the session, its sockets end too; a number that somebody made up ends nothing.
+      if error.code == .sessionEnded, try await services.store.session(id: old.session) == nil {
+        services.bus.publish([.sessionEnded(old.session)])
+      }
+      throw error
+    }
+  }
+
+  private func answer(
+    _ session: SessionRecord, _ token: RefreshToken, username: String, now: UInt64
+  ) throws(RelayError) -> SessionResponse {
+    let lifetime = services.configuration.accessTokenLifetime.wholeMilliseconds
+    let caller = Caller(user: session.user, device: session.device, session: session.id, expires: now + lifetime)
+    return SessionResponse(
+      user: session.user, username: username, device: session.device,
+      accessToken: try services.tokens.issue(caller, now: now), expiresIn: lifetime / 1000, refreshToken: token.text)
+  }
+}
+
+extension Duration {
+  /// For settings, which are positive and bounded.
+  var wholeMilliseconds: UInt64 {
+    UInt64(max(0, components.seconds)) * 1000 + UInt64(max(0, components.attoseconds) / 1_000_000_000_000_000)
+  }
+}

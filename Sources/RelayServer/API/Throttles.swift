@@ -1,0 +1,67 @@
+import RelayProtocol
+import Synchronization
+
+/// Token buckets by key, of which only those in use are kept.
+final class Throttle<Key: Hashable & Sendable>: Sendable {
+  private static var capacity: Int { 100_000 }
+
+  private let burst: Int
+  private let perSecond: Double
+  private let buckets = Mutex<[Key: TokenBucket]>([:])
+
+  init(burst: Int, perSecond: Double) { (self.burst, self.perSecond) = (burst, perSecond) }
+
+  /// Takes one; throws `rateLimited` when there is none.
+  func take(_ key: Key, now: UInt64) throws(RelayError) {
+    let wait: UInt64? = buckets.withLock { buckets in
+      if buckets.count >= Self.capacity {
+        buckets = buckets.filter { !$0.value.isFull(now: now) }
+        // All in use: somebody uses a great many keys. Everyone starts anew rather than the relay growing.
+        if buckets.count >= Self.capacity { buckets.removeAll() }
+      }
+      return buckets[key, default: TokenBucket(capacity: burst, perSecond: perSecond, now: now)].take(now: now)
+    }
+    if let wait { throw RelayError(.rateLimited, "Too many requests.", retryAfter: Double(wait) / 1000) }
+  }
+
+  /// Whether one could be taken, without taking it.
+  func check(_ key: Key, now: UInt64) throws(RelayError) {
+    let wait: UInt64? = buckets.withLock { buckets in
+      guard var bucket = buckets[key] else { return nil }
+      return bucket.take(now: now)
+    }
+    if let wait { throw RelayError(.rateLimited, "Too many attempts.", retryAfter: Double(wait) / 1000) }
+  }
+}
+
+/// How often whom may do what.
+struct Throttles: Sendable {
+  private struct Pair: Hashable { let requester: UserID, target: UserID }
+
+  private let requests: Throttle<UserID>
+  private let visitors: Throttle<String>
+  private let failedLogins: Throttle<String>
+  private let claims: Throttle<UserID>
+  private let claimsOfOne: Throttle<Pair>
+
+  init(_ configuration: RelayConfiguration) {
+    requests = Throttle(burst: configuration.requestBurst, perSecond: Double(configuration.requestsPerSecond))
+    visitors = Throttle(
+      burst: configuration.visitorAttemptBurst, perSecond: Double(configuration.visitorAttemptsPerMinute) / 60)
+    // Whatever the address: a guesser with many addresses gets no further at one account.
+    failedLogins = Throttle(burst: 10, perSecond: 1 / 10)
+    // One-time key packages are the target's supply; whoever drains it weakens others' invitations.
+    claims = Throttle(burst: 1000, perSecond: 10)
+    claimsOfOne = Throttle(burst: 30, perSecond: 1 / 10)
+  }
+
+  func request(by user: UserID, now: UInt64) throws(RelayError) { try requests.take(user, now: now) }
+  func visit(from visitor: String, now: UInt64) throws(RelayError) { try visitors.take(visitor, now: now) }
+  func login(as name: String, now: UInt64) throws(RelayError) { try failedLogins.check(name, now: now) }
+  func failedLogin(as name: String, now: UInt64) { try? failedLogins.take(name, now: now) }
+
+  func claim(of target: UserID, by requester: UserID, now: UInt64) throws(RelayError) {
+    try claims.take(requester, now: now)
+    try claimsOfOne.take(Pair(requester: requester, target: target), now: now)
+  }
+}

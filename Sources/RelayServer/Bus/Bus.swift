@@ -1,0 +1,27 @@
+import RelayProtocol
+
+/// Something that changed in the store, for whoever serves those it concerns.
+///
+/// The store is the truth and a wake only says "look": a lost one delays, and loses nothing. Within one process the new
+/// entry rides along, so that a broadcast costs no read.
+enum Wake: Sendable {
+  /// An entry is on disk.
+  case stored(StoredEntry)
+  /// Something outside of the logs waits for these devices.
+  case look(RelayFrame.Subject, [DeviceID])
+  /// A session ended: its sockets close.
+  case sessionEnded(UInt64)
+  /// These devices left their account's list: so did their sessions.
+  case devicesGone([DeviceID])
+}
+
+/// Carries wakes to all who serve clients.
+protocol Bus: Sendable {
+  /// Passes wakes on. Callable from any thread; wakes of one publisher arrive in order.
+  func publish(_ wakes: [Wake])
+}
+
+protocol BusListener: AnyObject, Sendable {
+  /// Called on the publisher's thread: must only hand on.
+  func hear(_ wakes: [Wake])
+}

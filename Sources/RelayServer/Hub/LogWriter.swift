@@ -1,0 +1,43 @@
+import RelayProtocol
+
+/// The one way into rooms' logs: stores, and when it is on disk tells everyone.
+struct LogWriter: Sendable {
+  let store: any RelayStore
+  let bus: any Bus
+
+  /// Stores messages in one batch. `completion` comes on the store's thread, after the broadcast was handed on.
+  func append(
+    _ messages: [NewMessage], completion: @escaping @Sendable ([Result<Appended, RelayError>]) -> Void
+  ) {
+    store.append(messages) { [bus] results in
+      let stored = results.compactMap { try? $0.get().entry }
+      bus.publish(stored.map { .stored(StoredEntry($0)) })
+      completion(results)
+    }
+  }
+
+  func append(_ message: NewMessage) async throws(RelayError) -> Appended {
+    let result: Result<Appended, RelayError> = await withCheckedContinuation { continuation in
+      append([message]) { results in
+        continuation.resume(
+          returning: results.first ?? .failure(RelayError(.internalError, "The store gave no outcome.")))
+      }
+    }
+    return try result.get()
+  }
+
+  func commit(_ commit: NewCommit) async throws(RelayError) -> Appended {
+    let appended = try await store.commit(commit)
+    guard let entry = appended.entry else { return appended }
+    var wakes = [Wake.stored(StoredEntry(entry, removed: commit.request.removed))]
+    if !commit.request.recipients.isEmpty { wakes.append(.look(.welcomes, commit.request.recipients)) }
+    bus.publish(wakes)
+    return appended
+  }
+
+  func leave(_ message: NewMessage) async throws(RelayError) -> Appended {
+    let appended = try await store.leave(message)
+    if let entry = appended.entry { bus.publish([.stored(StoredEntry(entry, removed: [message.sender]))]) }
+    return appended
+  }
+}

@@ -1,0 +1,154 @@
+import RelayProtocol
+
+/// Brings one room's entries to its followers on one loop: in order, without gap or duplicate.
+///
+/// A follower *joins* first: the store is read from its cursor on, and what is stored meanwhile is kept for it. When the
+/// read is done, what was kept and is newer follows, and the follower is *live* (or *catching up*, when the read saw
+/// more than has come through here yet).
+struct RoomFeed {
+  typealias Connection = HubMachine.Connection
+
+  /// What one call leads to.
+  enum Output {
+    case broadcast(StoredEntry, to: [Connection])
+    case push([StoredEntry], to: Connection)
+  }
+
+  private struct Joining {
+    let user: UserID
+    var kept: [StoredEntry] = []
+    /// How far it is up to date, once the read is done.
+    var reached: UInt64?
+  }
+
+  /// The sequence that is broadcast next; unknown until the first follower has joined.
+  private(set) var next: UInt64?
+  /// Entries that came before those that precede them.
+  private var early: [UInt64: StoredEntry] = [:]
+  private(set) var live: [Connection] = []
+  private var users: [Connection: UserID] = [:]
+  private var joining: [Connection: Joining] = [:]
+  /// When the gap before the early ones was noticed.
+  private(set) var gapSince: UInt64?
+
+  /// Entries kept for one joining follower before it is given up as too slow.
+  static let maxKept = 20_000
+
+  var isEmpty: Bool { live.isEmpty && joining.isEmpty }
+  var followers: [Connection] { live + joining.keys }
+
+  /// Begins a join; whatever the connection had of this room before is over.
+  mutating func join(_ connection: Connection, user: UserID) {
+    leave(connection)
+    joining[connection] = Joining(user: user)
+  }
+
+  mutating func leave(_ connection: Connection) {
+    joining[connection] = nil
+    if users.removeValue(forKey: connection) != nil { live.removeAll { $0 == connection } }
+  }
+
+  /// Takes in an entry, in any order.
+  mutating func add(_ stored: StoredEntry, now: UInt64, into output: inout [Output]) -> [Connection] {
+    let sequence = stored.entry.sequence
+    if let next, sequence < next { return [] }
+    var overflowing: [Connection] = []
+    for (connection, join) in joining where join.reached == nil {
+      joining[connection]?.kept.append(stored)
+      if join.kept.count >= Self.maxKept { overflowing.append(connection) }
+    }
+    early[sequence] = stored
+    if gapSince == nil { gapSince = now }
+    release(into: &output)
+    return overflowing
+  }
+
+  /// Ends a join: the follower was brought up to `reached` by a read of the store.
+  ///
+  /// Returns `false` if its membership ended meanwhile: it is no follower any more.
+  mutating func finish(_ connection: Connection, at sequence: UInt64, into output: inout [Output]) -> Bool {
+    guard var join = joining[connection], join.reached == nil else { return true }
+    var reached = sequence
+    var newer: [StoredEntry] = []
+    var isRemoved = false
+    for stored in join.kept.sorted(by: { $0.entry.sequence < $1.entry.sequence }) {
+      guard stored.entry.sequence > reached else { continue }
+      guard stored.entry.sequence == reached + 1 else { break }
+      newer.append(stored)
+      reached = stored.entry.sequence
+      isRemoved = stored.removed.contains(join.user)
+      if isRemoved { break }
+    }
+    if !newer.isEmpty { output.append(.push(newer, to: connection)) }
+    guard !isRemoved else {
+      joining[connection] = nil
+      return false
+    }
+    if next == nil {
+      next = reached + 1
+      early = early.filter { $0.key > reached }
+    }
+    join.reached = reached
+    join.kept = []
+    joining[connection] = join
+    promote(connection)
+    release(into: &output)
+    return true
+  }
+
+  /// Gives up waiting for entries that do not come: all followers that were up to date so far join anew.
+  ///
+  /// Returns them with their positions.
+  mutating func resynchronise() -> [(connection: Connection, user: UserID, after: UInt64)] {
+    let after = next.map { $0 - 1 } ?? 0
+    var again = live.compactMap { connection in users[connection].map { (connection, $0, after) } }
+    for (connection, join) in joining {
+      if let reached = join.reached { again.append((connection, join.user, reached)) }
+    }
+    for (connection, user, _) in again { join(connection, user: user) }
+    // The reads find what is missing, and what came early too.
+    next = nil
+    early = [:]
+    gapSince = nil
+    return again
+  }
+
+  private mutating func promote(_ connection: Connection) {
+    guard let next, let join = joining[connection], let reached = join.reached, reached < next else { return }
+    joining[connection] = nil
+    users[connection] = join.user
+    live.append(connection)
+  }
+
+  private mutating func release(into output: inout [Output]) {
+    guard let start = next else { return }
+    var sequence = start
+    while let stored = early.removeValue(forKey: sequence) {
+      output.append(.broadcast(stored, to: live))
+      for (connection, join) in joining {
+        // Its read has delivered this one already; from the next on it is live.
+        if let reached = join.reached, sequence >= reached { follow(connection, join, reached, stored, &output) }
+      }
+      if !stored.removed.isEmpty { remove(stored.removed) }
+      sequence += 1
+      next = sequence
+    }
+    if early.isEmpty { gapSince = nil }
+  }
+
+  private mutating func follow(
+    _ connection: Connection, _ join: Joining, _ reached: UInt64, _ stored: StoredEntry, _ output: inout [Output]
+  ) {
+    if stored.entry.sequence > reached { output.append(.push([stored], to: connection)) }
+    joining[connection] = nil
+    users[connection] = join.user
+    live.append(connection)
+  }
+
+  private mutating func remove(_ gone: [UserID]) {
+    for connection in live where users[connection].map({ gone.contains($0) }) ?? false { leave(connection) }
+    for (connection, join) in joining where join.reached != nil && gone.contains(join.user) {
+      joining[connection] = nil
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import Glibc
+import Observability
+import RelayServer
+
+/// What ties the relay to its process.
+enum Process {
+  static func run(_ configuration: RelayConfiguration) async -> Int32 {
+    LogSink.standard.level = configuration.logLevel
+    LogSink.standard.format = configuration.logFormat
+    // Before the relay listens: a signal that comes early must not be lost.
+    let signals = Relay.stopSignals()
+    let relay = Relay(configuration: configuration)
+    do {
+      try await relay.start()
+    } catch {
+      complain("relay-server: error: \(error.title)\n")
+      return error.isOurFault ? 2 : 3
+    }
+    let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
+    print("listening on \(host):\(relay.port)")
+    // Whoever started this may read the line through a pipe.
+    fflush(nil)
+    for await _ in signals { break }
+    await relay.shutdown()
+    return 0
+  }
+
+  static var environment: [String: String] {
+    var result: [String: String] = [:]
+    var item = environ
+    while let text = item.pointee {
+      let pair = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      if pair.count == 2 { result[String(pair[0])] = String(pair[1]) }
+      item += 1
+    }
+    return result
+  }
+
+  /// The text of a file of at most 1 MiB, or `nil`.
+  static func text(ofFile path: String) -> String? {
+    guard let file = fopen(path, "re") else { return nil }
+    defer { fclose(file) }
+    var bytes = [UInt8](repeating: 0, count: 1 << 20)
+    let count = fread(&bytes, 1, bytes.count, file)
+    guard ferror(file) == 0, count < bytes.count else { return nil }
+    return String(validating: bytes.prefix(count), as: UTF8.self)
+  }
+
+  static func complain(_ text: String) {
+    _ = Array(text.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+}
