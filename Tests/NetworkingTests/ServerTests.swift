@@ -60,7 +60,7 @@ struct ServerTests {
       let socket = try RawSocket(address)
       let requests = (0..<20).map { "GET /\($0) HTTP/1.1\r\nHost: x\r\n\r\n" }.joined()
       socket.write(requests + "GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-      let answer = socket.readAll()
+      let answer = await socket.readAll()
       let segments = answer.split(separator: "\r\n").filter { $0.hasPrefix("X-Segments") }
       #expect(segments.map(String.init) == (0..<20).map { "X-Segments: \($0)" } + ["X-Segments: last"])
       #expect(answer.contains("Connection: close\r\n"))
@@ -72,12 +72,12 @@ struct ServerTests {
     try await withServer(handler: EchoHandler(bodyLimit: 10)) { _, address in
       let socket = try RawSocket(address)
       socket.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
-      #expect(socket.read(until: "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
+      #expect(await socket.read(until: "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
       socket.write("abc")
-      #expect(socket.read(until: "\r\n\r\nabc").hasPrefix("HTTP/1.1 200 OK\r\n"))
+      #expect(await socket.read(until: "\r\n\r\nabc").hasPrefix("HTTP/1.1 200 OK\r\n"))
       // A body that would be refused is not asked for.
       socket.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n")
-      #expect(socket.readAll().hasPrefix("HTTP/1.1 413 "))
+      #expect(await socket.readAll().hasPrefix("HTTP/1.1 413 "))
     }
   }
 
@@ -110,7 +110,7 @@ struct ServerTests {
     try await withServer { _, address in
       let socket = try RawSocket(address)
       socket.write(request)
-      let answer = socket.readAll()
+      let answer = await socket.readAll()
       #expect(answer.hasPrefix("HTTP/1.1 \(status) "), "\(answer)")
       #expect(answer.contains("Connection: close\r\n"))
     }
@@ -129,10 +129,10 @@ struct ServerTests {
       slowBody.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
       let idle = try RawSocket(address)
       idle.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-      #expect(silent.readAll() == "")
-      #expect(slowHead.readAll().hasPrefix("HTTP/1.1 408 "))
-      #expect(slowBody.readAll().hasPrefix("HTTP/1.1 408 "))
-      let answer = idle.readAll()
+      #expect(await silent.readAll() == "")
+      #expect(await slowHead.readAll().hasPrefix("HTTP/1.1 408 "))
+      #expect(await slowBody.readAll().hasPrefix("HTTP/1.1 408 "))
+      let answer = await idle.readAll()
       #expect(answer.hasPrefix("HTTP/1.1 200 "))
       #expect(!answer.contains("408"))
     }
@@ -154,11 +154,11 @@ struct ServerTests {
       let first = try (0..<3).map { _ in try RawSocket(address) }
       for socket in first {
         socket.write(request)
-        #expect(socket.read(until: "\r\n\r\n").hasPrefix("HTTP/1.1 200"))
+        #expect(await socket.read(until: "\r\n\r\n").hasPrefix("HTTP/1.1 200"))
       }
       let fourth = try RawSocket(address)
       fourth.write(request)
-      #expect(fourth.readAll() == "")
+      #expect(await fourth.readAll() == "")
       #expect(server.connectionCount == 3)
     }
   }
@@ -168,7 +168,7 @@ struct ServerTests {
       let socket = try RawSocket(address)
       socket.write("GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
       socket.closeOutput()
-      #expect(socket.readAll().hasPrefix("HTTP/1.1 200 OK"))
+      #expect(await socket.readAll().hasPrefix("HTTP/1.1 200 OK"))
     }
   }
 
@@ -198,13 +198,13 @@ struct ServerTests {
     let address = try await server.start()
     let idle = try RawSocket(address)
     idle.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    _ = idle.read(until: "\r\n\r\n")
+    _ = await idle.read(until: "\r\n\r\n")
     let client = HTTPClient()
     async let held = client.send(HTTPClientRequest(.get, try url(address, "/hold/me")))
     await gate.untilSomebodyWaits()
     let socket = try await WebSocketClient().connect(try WebURL("ws://\(address)/"))
     async let drained: Void = server.drain(deadline: .seconds(20))
-    #expect(idle.readAll() == "")
+    #expect(await idle.readAll() == "")
     var iterator = socket.makeAsyncIterator()
     #expect(await iterator.next() == nil)
     #expect(socket.closeCode == .goingAway)
@@ -233,7 +233,7 @@ struct ServerTests {
     for _ in 0..<1000 where server.connectionCount == 0 { try await Task.sleep(for: .milliseconds(2)) }
     await server.drain(deadline: .milliseconds(100))
     #expect(server.connectionCount == 0)
-    #expect(held.readAll() == "")
+    #expect(await held.readAll() == "")
     await group.shutdown()
   }
 

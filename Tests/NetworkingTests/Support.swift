@@ -75,6 +75,15 @@ final class EchoSocket: WebSocketHandler {
   func drained() { log?.state.withLock { $0.drained += 1 } }
 }
 
+/// A value that many tasks may change.
+final class Shared<Value: Sendable>: Sendable {
+  private let state: Mutex<Value>
+  init(_ value: Value) { state = Mutex(value) }
+  func withLock<Result: Sendable>(_ body: @Sendable (inout Value) -> Result) -> Result {
+    state.withLock { value in body(&value) }
+  }
+}
+
 /// A number that many count at once.
 final class Tally: Sendable {
   private let state = Mutex(0)
@@ -103,7 +112,7 @@ func withServer(
 }
 
 /// A plain blocking socket, for what no well-behaved client does.
-final class RawSocket {
+final class RawSocket: Sendable {
   let descriptor: Int32
 
   init(_ address: SocketAddress) throws {
@@ -128,8 +137,28 @@ final class RawSocket {
   func write(_ bytes: [UInt8]) { _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
   func closeOutput() { _ = Glibc.shutdown(descriptor, Int32(SHUT_WR)) }
 
-  /// Everything until the peer closes.
-  func readAll() -> String {
+  /// Everything until the peer closes. On a thread of its own: one that is blocked is missing elsewhere.
+  func readAll() async -> String { await detached { self.blockingReadAll() } }
+
+  /// Everything up to and with the text.
+  func read(until text: String) async -> String { await detached { self.blockingRead(until: text) } }
+
+  /// That many bytes, or fewer at the end.
+  func read(count: Int) async -> [UInt8] {
+    await detached {
+      var bytes = [UInt8](repeating: 0, count: count)
+      let got = recv(self.descriptor, &bytes, count, Int32(MSG_WAITALL))
+      return Array(bytes[..<max(0, got)])
+    }
+  }
+
+  private func detached<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+    await withCheckedContinuation { continuation in
+      Thread.detachNewThread { continuation.resume(returning: body()) }
+    }
+  }
+
+  private func blockingReadAll() -> String {
     var all: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65536)
     while true {
@@ -140,8 +169,7 @@ final class RawSocket {
     return String(decoding: all, as: UTF8.self)
   }
 
-  /// Everything up to and with the text.
-  func read(until text: String) -> String {
+  private func blockingRead(until text: String) -> String {
     var all: [UInt8] = []
     var byte: UInt8 = 0
     while !all.suffix(text.utf8.count).elementsEqual(text.utf8), recv(descriptor, &byte, 1, 0) == 1 { all.append(byte) }

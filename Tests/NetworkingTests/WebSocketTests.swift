@@ -94,7 +94,7 @@ struct WebSocketTests {
       socket.write(
         "GET /silent HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
           + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-      let answer = socket.read(until: "\r\n\r\n")
+      let answer = await socket.read(until: "\r\n\r\n")
       #expect(answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"))
       try await log.until { $0.connections.count == 1 }
       let connection = try #require(log.state.withLock { $0.connections.first })
@@ -115,9 +115,8 @@ struct WebSocketTests {
       #expect(log.state.withLock { $0.slow } == 1)
       // What was accepted arrives, all of it.
       var rest = count * frame.count
-      var buffer = [UInt8](repeating: 0, count: 1 << 16)
       while rest > 0 {
-        let got = recv(socket.descriptor, &buffer, buffer.count, 0)
+        let got = await socket.read(count: min(rest, 1 << 16)).count
         guard got > 0 else { break }
         rest -= got
       }
@@ -170,7 +169,7 @@ struct WebSocketTests {
       dead.write(
         "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
           + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-      _ = dead.read(until: "\r\n\r\n")
+      _ = await dead.read(until: "\r\n\r\n")
       try await log.until { $0.closed == [.abnormal] }
       #expect(living.closeCode == nil)
       #expect(server.connectionCount == 1)
@@ -207,12 +206,9 @@ struct WebSocketTests {
       socket.write(
         "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
           + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-      _ = socket.read(until: "\r\n\r\n")
+      _ = await socket.read(until: "\r\n\r\n")
       socket.write(frame)
-      var answer = [UInt8](repeating: 0, count: 100)
-      let count = recv(socket.descriptor, &answer, 4, Int32(MSG_WAITALL))
-      #expect(count == 4)
-      #expect(Array(answer[..<4]) == [0x88, 0x02, UInt8(code >> 8), UInt8(code & 0xff)])
+      #expect(await socket.read(count: 4) == [0x88, 0x02, UInt8(code >> 8), UInt8(code & 0xff)])
     }
   }
 

@@ -233,12 +233,13 @@ struct HTTP1Machine {
     case .chunkSize, .chunkEnd:
       guard line.count <= limits.chunkLineBytes else { throw HTTP1Head.violation("a chunk's line is too long") }
     default:
+      var isFirst = false
+      if case .head = state { isFirst = lineEnds.isEmpty }
       // Two for each line end that is not stored.
       guard line.count + 2 * lineEnds.count <= limits.headBytes else {
-        let isFirst = lineEnds.isEmpty && role == .server
         throw NetworkError(.tooLarge, "the head is too large", status: isFirst ? 414 : 431)
       }
-      if lineEnds.isEmpty, line.count > limits.lineBytes {
+      if isFirst, line.count > limits.lineBytes {
         throw NetworkError(.tooLarge, "the first line is too long", status: 414)
       }
     }

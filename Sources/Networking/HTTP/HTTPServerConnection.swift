@@ -134,7 +134,7 @@ final class HTTPServerConnection: ByteStreamHandler, @unchecked Sendable {
       let key = try WebSocketHandshake.key(of: head)
       phase = .handling
       let handler = lane.server.handler
-      start { [self] in
+      start { [self] _ in
         let decision = await handler.upgrade(request)
         decided(decision, key: key, head: head)
       }
@@ -142,13 +142,13 @@ final class HTTPServerConnection: ByteStreamHandler, @unchecked Sendable {
     }
     phase = .handling
     let handler = lane.server.handler
-    start { [self] in
+    start { [self] _ in
       let response = await handler.handle(request)
       respond(response)
     }
   }
 
-  private func start(_ operation: @escaping @Sendable () async -> Void) {
+  private func start(_ operation: @escaping RequestRunner.Operation) {
     task = lane.runner.assumeIsolated { $0.start(operation) }
   }
 

@@ -108,10 +108,11 @@ actor RequestRunner {
 
   init(loop: EventLoop) { self.loop = loop }
 
-  /// Starts one request; the completion is called on the loop.
-  func start(_ operation: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
-    Task { await self.run(operation) }
-  }
+  /// An operation that says where it runs: an ordinary `async` closure may begin on the global pool.
+  typealias Operation = @Sendable (isolated RequestRunner) async -> Void
 
-  private func run(_ operation: @Sendable () async -> Void) async { await operation() }
+  /// Starts one request, later in this turn.
+  func start(_ operation: @escaping Operation) -> Task<Void, Never> {
+    Task { await operation(self) }
+  }
 }
