@@ -61,8 +61,8 @@ struct PastEpochs: Sendable {
       let after = place < new.leaves.count ? new.leaves[place] : nil
       // Leaves that did not change are one object in both trees.
       if before === after { continue }
-      let (was, is_) = (before.map { PastEpoch.Sender($0.node) }, after.map { PastEpoch.Sender($0.node) })
-      if was != is_ { found[LeafIndex(UInt32(place))] = .some(was) }
+      let (was, isNow) = (before.map { PastEpoch.Sender($0.node) }, after.map { PastEpoch.Sender($0.node) })
+      if was != isNow { found[LeafIndex(UInt32(place))] = .some(was) }
     }
     return found
   }

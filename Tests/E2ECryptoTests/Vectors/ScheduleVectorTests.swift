@@ -40,15 +40,15 @@ import WireCodec
 
       let encrypt = vector["encrypt_with_label"]
       try #require(encrypt["label"].string == "EncryptWithLabel")
-      let private_ = try HPKEPrivateKey(kem: suite.kem, serialized: encrypt["priv"].secret)
+      let receiverKey = try HPKEPrivateKey(kem: suite.kem, serialized: encrypt["priv"].secret)
       let sealed = HPKECiphertext(kemOutput: encrypt["kem_output"].hex, ciphertext: encrypt["ciphertext"].hex)
       expectEqual(
-        try suite.open(sealed, with: private_, "EncryptWithLabel", context: encrypt["context"].hex),
+        try suite.open(sealed, with: receiverKey, "EncryptWithLabel", context: encrypt["context"].hex),
         encrypt["plaintext"].hex, "DecryptWithLabel")
       let again = try suite.seal(
         encrypt["plaintext"].secret, to: encrypt["pub"].hex, "EncryptWithLabel", context: encrypt["context"].hex)
       expectEqual(
-        try suite.open(again, with: private_, "EncryptWithLabel", context: encrypt["context"].hex),
+        try suite.open(again, with: receiverKey, "EncryptWithLabel", context: encrypt["context"].hex),
         encrypt["plaintext"].hex, "EncryptWithLabel")
     }
   }
