@@ -71,5 +71,6 @@ enum Bounds {
   static let authenticatedData = 1 << 16
   static let message = 1 << 26
   static let tree = 1 << 28
-  static let leaves = 1 << 20
+  /// A tree's own memory follows the number of its leaves, blank ones included.
+  static let leaves = 1 << 16
 }

@@ -13,9 +13,7 @@ extension Group {
     _ own: [Proposal] = [], includingReceived: Bool = true, options: CommitOptions = CommitOptions(), now: Timestamp
   ) throws(MLSError) -> PendingCommit {
     guard isActive else { throw MLSError(.inactive) }
-    let list = try proposalList(own, includingReceived: includingReceived)
-    let applied = try list.apply(
-      to: state.tree, context: state.context, maxLifetime: policy.maxLifetime, now: now)
+    let (list, applied) = try plan(own, includingReceived: includingReceived, now: now)
     let pskSecret = try pskStore.combine(state.suite, list.psks)
 
     var step = EpochStep(
@@ -64,18 +62,33 @@ extension Group {
     return store
   }
 
-  private func proposalList(_ own: [Proposal], includingReceived: Bool) throws(MLSError) -> ProposalList {
+  /// What to commit, and what it leads to. Received proposals that cannot go with ours are left out.
+  private func plan(
+    _ own: [Proposal], includingReceived: Bool, now: Timestamp
+  ) throws(MLSError) -> (list: ProposalList, applied: AppliedProposals) {
     for proposal in own {
       switch proposal {
       case .update, .externalInit: throw MLSError(.invalidProposal)
       default: break
       }
     }
-    let received = includingReceived ? proposals.selection(committer: ownLeafIndex, with: own) : []
-    let all =
-      received.map(\.sent)
-      + own.map { SentProposal(proposal: $0, sender: .member(ownLeafIndex), reference: nil) }
-    return try ProposalList(all, committer: .member(ownLeafIndex), tree: state.tree)
+    if includingReceived, !proposals.isEmpty {
+      let received = ProposalSelection.choose(
+        from: proposals.entries, with: own, committer: ownLeafIndex, tree: state.tree, psks: pskStore)
+      // What the selection does not see, such as an add that lacks an extension proposed with it, shows here.
+      if !received.isEmpty, let plan = try? apply(received.map(\.sent), own, now: now) { return plan }
+    }
+    return try apply([], own, now: now)
+  }
+
+  private func apply(
+    _ received: [SentProposal], _ own: [Proposal], now: Timestamp
+  ) throws(MLSError) -> (list: ProposalList, applied: AppliedProposals) {
+    let own = own.map { SentProposal(proposal: $0, sender: .member(ownLeafIndex), reference: nil) }
+    let list = try ProposalList(received + own, committer: .member(ownLeafIndex), tree: state.tree)
+    let applied = try list.apply(
+      to: state.tree, context: state.context, maxLifetime: policy.maxLifetime, now: now)
+    return (list, applied)
   }
 
   /// Renews our keys in the tree of `step`, and seals them to the others.

@@ -28,42 +28,6 @@ struct ProposalCache: Sendable {
 
   mutating func clear() { entries.removeAll() }
 
-  /// The received proposals that can stand together in one commit of ours, later and stronger ones preferred
-  /// (RFC 9420 section 12.2): removes before updates, the last update of a member, the last set of extensions, and a
-  /// reinitialisation only alone.
-  func selection(committer: LeafIndex, with own: [Proposal]) -> [Entry] {
-    var taken: [Entry] = []
-    var leaves: Set<LeafIndex> = []
-    for case .remove(let leaf) in own { leaves.insert(leaf) }
-    var addedKeys: Set<[UInt8]> = []
-    for case .add(let keyPackage) in own { addedKeys.insert(keyPackage.leafNode.signatureKey) }
-    var hasExtensions = own.contains { if case .groupContextExtensions = $0 { true } else { false } }
-    var psks: Set<PreSharedKeyID> = []
-    for entry in entries.reversed() {
-      if case .remove(let leaf) = entry.proposal, leaf != committer, leaves.insert(leaf).inserted {
-        taken.append(entry)
-      }
-    }
-    for entry in entries.reversed() {
-      switch entry.proposal {
-      case .update:
-        guard case .member(let leaf) = entry.sender, leaf != committer, leaves.insert(leaf).inserted else { continue }
-      case .add(let keyPackage):
-        guard addedKeys.insert(keyPackage.leafNode.signatureKey).inserted else { continue }
-      case .preSharedKey(let id):
-        guard psks.insert(id).inserted else { continue }
-      case .groupContextExtensions:
-        guard !hasExtensions else { continue }
-        hasExtensions = true
-      case .reInit, .remove, .externalInit: continue
-      }
-      taken.append(entry)
-    }
-    if taken.isEmpty, own.isEmpty {
-      for entry in entries { if case .reInit = entry.proposal { return [entry] } }
-    }
-    return taken.reversed()
-  }
 }
 
 extension ProposalCache {

@@ -11,24 +11,10 @@ extension RatchetTree {
   }
 
   func encode(into writer: inout Writer) {
-    let last = (0..<shape.nodeCount).last { !isBlank(NodeIndex($0)) }
-    writer.writeNested { (writer) in
-      guard let last else { return }
-      for value in 0...last {
-        let node = NodeIndex(value)
-        if node.isLeaf, let leaf = leaf(node.leaf) {
-          writer.write(UInt8(1))
-          writer.write(UInt8(1))
-          writer.write(leaf)
-        } else if !node.isLeaf, let parent = parent(node) {
-          writer.write(UInt8(1))
-          writer.write(UInt8(2))
-          writer.write(parent)
-        } else {
-          writer.write(UInt8(0))
-        }
-      }
-    }
+    var nodes = Nodes()
+    nodes.leaves = leaves.map { $0?.node }
+    nodes.parents = parents
+    nodes.encode(into: &writer)
   }
 
   /// Reads a tree. Its shape and the uniqueness of its keys are checked; ``validate(_:)`` does the rest.
@@ -54,7 +40,7 @@ extension RatchetTree {
   }
 
   /// The nodes of a tree as read, before anything is checked.
-  struct Nodes: Sendable {
+  struct Nodes: Sendable, WireCodable {
     var leaves: [LeafNode?] = []
     var parents: [ParentNode?] = []
     var kindsFit = true
@@ -70,9 +56,30 @@ extension RatchetTree {
       }
     }
 
+    func encode(into writer: inout Writer) {
+      let lastLeaf = leaves.lastIndex { $0 != nil }.map { 2 * $0 }
+      let lastParent = parents.lastIndex { $0 != nil }.map { 2 * $0 + 1 }
+      writer.writeNested { (writer) in
+        guard let last = [lastLeaf, lastParent].compactMap({ $0 }).max() else { return }
+        for place in 0...last {
+          if place.isMultiple(of: 2), let leaf = leaves[place / 2] {
+            writer.write(UInt8(1))
+            writer.write(UInt8(1))
+            writer.write(leaf)
+          } else if !place.isMultiple(of: 2), let parent = parents[place / 2] {
+            writer.write(UInt8(1))
+            writer.write(UInt8(2))
+            writer.write(parent)
+          } else {
+            writer.write(UInt8(0))
+          }
+        }
+      }
+    }
+
     private mutating func readNode(from body: inout Reader) throws(WireError) {
       let leafIsNext = leaves.count == parents.count
-      guard leaves.count <= Bounds.leaves else { throw WireError(.tooLong) }
+      guard leaves.count < Bounds.leaves || !leafIsNext else { throw WireError(.tooLong) }
       switch try body.readUInt8() {
       case 0:
         if leafIsNext { leaves.append(nil) } else { parents.append(nil) }

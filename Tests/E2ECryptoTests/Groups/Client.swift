@@ -49,6 +49,9 @@ final class Client {
     try group.commit(proposals, options: options, now: someday)
   }
 
+  /// Makes a commit and lets go of it.
+  func attempt(_ proposals: [Proposal]) throws { _ = try commit(proposals) }
+
   /// Reads a commit and merges it.
   @discardableResult
   func follow(_ message: [UInt8]) throws -> CommitEffects {

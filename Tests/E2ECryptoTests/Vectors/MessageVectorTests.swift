@@ -25,9 +25,8 @@ import WireCodec
       ] {
         try roundTrip(MLSMessage.self, vector[key].hex)
       }
-      var reader = Reader(vector["ratchet_tree"].hex)
-      let nodes = try RatchetTree.Nodes(from: &reader)
-      try reader.finish()
+      let nodes = try RatchetTree.Nodes(decoding: vector["ratchet_tree"].hex)
+      #expect(nodes.encoded == vector["ratchet_tree"].hex)
       #expect(nodes.kindsFit && nodes.endsNonBlank)
       let secrets = try vector["group_secrets"].secret.decode { (reader) throws(WireError) in
         try GroupSecrets(from: &reader)

@@ -1,0 +1,89 @@
+import CryptoPrimitives
+
+/// Chooses from the received proposals those that can stand together in one commit of ours (RFC 9420 section 12.2).
+///
+/// Later and stronger ones are preferred: removes before updates, a member's last update, the last set of extensions, a
+/// reinitialisation only alone. One that could not be committed is left out, so that nobody can keep us from committing.
+struct ProposalSelection {
+  private let committer: LeafIndex
+  private let tree: RatchetTree
+  private let psks: PSKStore
+  private var taken: Set<Int> = []
+  private var changedLeaves: Set<LeafIndex> = []
+  private var newKeys: Set<[UInt8]> = []
+  private var hasExtensions = false
+  private var pskNames: Set<PreSharedKeyID> = []
+
+  /// The chosen ones, in the order of arrival. `own` are those that are in the commit anyway.
+  static func choose(
+    from entries: [ProposalCache.Entry], with own: [Proposal], committer: LeafIndex, tree: RatchetTree, psks: PSKStore
+  ) -> [ProposalCache.Entry] {
+    if own.contains(where: { if case .reInit = $0 { true } else { false } }) { return [] }
+    var selection = ProposalSelection(committer: committer, tree: tree, psks: psks, own: own)
+    // Removes first, so that they win over updates of the same member.
+    for place in entries.indices.reversed() {
+      if case .remove = entries[place].proposal { selection.consider(entries[place], at: place) }
+    }
+    for place in entries.indices.reversed() {
+      if case .remove = entries[place].proposal { continue }
+      selection.consider(entries[place], at: place)
+    }
+    if selection.taken.isEmpty, own.isEmpty,
+      let last = entries.last(where: { if case .reInit = $0.proposal { true } else { false } })
+    {
+      return [last]
+    }
+    return entries.indices.filter(selection.taken.contains).map { entries[$0] }
+  }
+
+  private init(committer: LeafIndex, tree: RatchetTree, psks: PSKStore, own: [Proposal]) {
+    self.committer = committer
+    self.tree = tree
+    self.psks = psks
+    for proposal in own {
+      switch proposal {
+      case .remove(let leaf): changedLeaves.insert(leaf)
+      case .add(let keyPackage): take(keyPackage.leafNode)
+      case .groupContextExtensions: hasExtensions = true
+      case .preSharedKey(let id): pskNames.insert(id)
+      case .update, .externalInit, .reInit: break
+      }
+    }
+  }
+
+  private mutating func take(_ leaf: LeafNode) {
+    newKeys.insert(leaf.signatureKey)
+    newKeys.insert(leaf.encryptionKey)
+  }
+
+  /// Whether a leaf's keys are nobody else's. Its own old signature key may stay.
+  private func isNew(_ leaf: LeafNode, replacing old: LeafNode?) -> Bool {
+    guard !newKeys.contains(leaf.signatureKey), !newKeys.contains(leaf.encryptionKey) else { return false }
+    guard !tree.index.containsEncryptionKey(leaf.encryptionKey) else { return false }
+    return leaf.signatureKey == old?.signatureKey || !tree.index.containsSignatureKey(leaf.signatureKey)
+  }
+
+  private mutating func consider(_ entry: ProposalCache.Entry, at place: Int) {
+    switch entry.proposal {
+    case .remove(let leaf):
+      guard leaf != committer, tree.leaf(leaf) != nil, changedLeaves.insert(leaf).inserted else { return }
+    case .update(let node):
+      guard case .member(let leaf) = entry.sender, leaf != committer, let old = tree.leaf(leaf),
+        tree.index.allSupportCredential(node.credential.type), isNew(node, replacing: old),
+        changedLeaves.insert(leaf).inserted
+      else { return }
+      take(node)
+    case .add(let keyPackage):
+      let node = keyPackage.leafNode
+      guard tree.index.allSupportCredential(node.credential.type), isNew(node, replacing: nil) else { return }
+      take(node)
+    case .preSharedKey(let id):
+      guard (try? psks.secret(for: id)) != nil, pskNames.insert(id).inserted else { return }
+    case .groupContextExtensions(let extensions):
+      guard !hasExtensions, extensions.allSatisfy({ tree.index.allSupportExtension($0.type) }) else { return }
+      hasExtensions = true
+    case .reInit, .externalInit: return
+    }
+    taken.insert(place)
+  }
+}

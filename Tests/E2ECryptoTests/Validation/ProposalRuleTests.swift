@@ -1,0 +1,186 @@
+import CryptoPrimitives
+import Testing
+import WireCodec
+
+@testable import E2ECrypto
+
+/// RFC 9420 sections 12.1 and 12.2: each rule for proposals and lists of them, broken by a member.
+@Suite struct ProposalRuleTests {
+  let members: Members
+  var alice: Client { members[0] }
+  var bob: Client { members[1] }
+  var carol: Client { members[2] }
+
+  init() throws { members = try Members(3) }
+
+  /// Has alice commit a list with a plain path, and expects bob to refuse it.
+  private func expectListRefused(
+    _ rule: Rule, _ proposals: [Proposal], _ place: SourceLocation = #_sourceLocation
+  ) throws {
+    try expectRefusal(rule, by: bob, of: try alice.forgeCommit(proposals, path: try alice.path().path), place)
+  }
+
+  @Test func removeNamesAMember() throws {
+    for leaf in [3, 4, 1000, UInt32.max] {
+      try expectListRefused(.removeNamesMember, [.remove(LeafIndex(leaf))])
+      try expectRefusal(.removeNamesMember, by: bob, of: try alice.forge(.proposal(.remove(LeafIndex(leaf)))))
+      #expect(throws: MLSError.rejected(.removeNamesMember)) { try alice.attempt([.remove(LeafIndex(leaf))]) }
+    }
+  }
+
+  @Test func psks() throws {
+    func psk(_ usage: PreSharedKeyID.Usage, nonce: Int = 32) -> Proposal {
+      .preSharedKey(
+        PreSharedKeyID(
+          source: .resumption(usage: usage, groupID: alice.group.groupID, epoch: alice.group.epoch),
+          nonce: [UInt8](repeating: 1, count: nonce)))
+    }
+    try expectListRefused(.pskUsage, [psk(.reInit)])
+    try expectListRefused(.pskUsage, [psk(.branch)])
+    for length in [0, 31, 33] { try expectListRefused(.pskNonceLength, [psk(.application, nonce: length)]) }
+    try expectListRefused(.psksDiffer, [psk(.application), psk(.application)])
+  }
+
+  @Test func reInit() throws {
+    let next = ReInit(groupID: GroupID([1]), cipherSuite: 3, extensions: [])
+    var writer = Writer()
+    next.encode(into: &writer)
+    // Version 0, which the type itself does not make.
+    let old = try ReInit(decoding: [1, 1, 0, 0] + writer.bytes.dropFirst(4))
+    try expectListRefused(.reInitVersion, [.reInit(old)])
+    try expectListRefused(.reInitAlone, [.reInit(next), .remove(LeafIndex(2))])
+    try expectListRefused(.reInitAlone, [.reInit(next), .reInit(next)])
+  }
+
+  @Test func requiredCapabilitiesAreMet() throws {
+    let demanding = Proposal.groupContextExtensions([
+      .requiredCapabilities(RequiredCapabilities(extensions: [0xff55]))
+    ])
+    // The committer's own path leaf would break its own rule first; so it lists what it demands.
+    let path = try alice.path { $0.capabilities.extensions.append(0xff55) }.path
+    try expectRefusal(.requiredCapabilitiesMet, by: bob, of: try alice.forgeCommit([demanding], path: path))
+    try expectRefusal(.requiredCapabilitiesMet, by: bob, of: try alice.forge(.proposal(demanding)))
+    #expect(throws: MLSError.rejected(.requiredCapabilitiesMet)) { try alice.attempt([demanding]) }
+  }
+
+  @Test func committerDoesNotUpdateOrRemoveItself() throws {
+    try expectListRefused(.noOwnUpdate, [.update(try alice.updateLeaf())])
+    try expectListRefused(.noOwnRemove, [.remove(LeafIndex(0))])
+    #expect(throws: MLSError.rejected(.noOwnRemove)) { try alice.attempt([.remove(LeafIndex(0))]) }
+  }
+
+  @Test func oneChangePerLeaf() throws {
+    try expectListRefused(.oneChangePerLeaf, [.remove(LeafIndex(2)), .remove(LeafIndex(2))])
+    let message = try carol.group.proposeUpdate()
+    try alice.note(message)
+    try bob.note(message)
+    let reference = try #require(alice.group.proposals.entries.first?.reference)
+    let commit = Commit(
+      proposals: [.reference(reference), .proposal(.remove(LeafIndex(2)))], path: try alice.path().path)
+    try expectRefusal(.oneChangePerLeaf, by: bob, of: try alice.forge(.commit(commit)))
+    // Our own commit prefers the remove.
+    let ours = try alice.commit([.remove(LeafIndex(2))])
+    #expect(ours.effects.proposals.count == 1 && ours.effects.removed.count == 1)
+  }
+
+  @Test func addsAreOfDifferentClients() throws {
+    let identity = Client.identity("dave")
+    let (first, second) = (try Invitee("one", identity: identity), try Invitee("two", identity: identity))
+    try expectListRefused(.addsDiffer, [.add(first.keyPackage), .add(second.keyPackage)])
+    let again = try Invitee("again", identity: carol.identity)
+    try expectListRefused(.addIsNew, [.add(again.keyPackage)])
+    // Together with the remove of its old self it is welcome.
+    var all = members
+    try all.commit(by: 0, [.remove(LeafIndex(2))], joining: [again])
+    try all.expectAgreement()
+  }
+
+  @Test func oneSetOfExtensions() throws {
+    try expectListRefused(.oneGroupContextExtensions, [.groupContextExtensions([]), .groupContextExtensions([])])
+  }
+
+  @Test func noExternalInitByMembers() throws {
+    try expectListRefused(.noExternalInit, [.externalInit(kemOutput: Random.bytes(32))])
+    try expectRefusal(.noExternalInit, by: bob, of: try alice.forge(.proposal(.externalInit(kemOutput: [1]))))
+  }
+
+  @Test func updateComesFromItsMember() throws {
+    // An update by value has the committer as its sender, and so fails as the committer's own.
+    try expectListRefused(.noOwnUpdate, [.update(try bob.updateLeaf())])
+    let list = SentProposal(
+      proposal: .update(try bob.updateLeaf()), sender: .external(0), reference: ProposalRef(bytes: [1]))
+    #expect(throws: MLSError.rejected(.updateFromMember)) {
+      try ProposalList([list], committer: .member(LeafIndex(0)), tree: bob.group.state.tree)
+    }
+  }
+
+  @Test func applicationCannotProposeUpdatesOrExternalInits() throws {
+    let leaf = try alice.updateLeaf()
+    for proposal in [Proposal.update(leaf), .externalInit(kemOutput: [])] {
+      #expect(throws: MLSError(.invalidProposal)) { try alice.attempt([proposal]) }
+      #expect(throws: MLSError(.invalidProposal)) { _ = try alice.group.propose(proposal, now: someday) }
+    }
+  }
+
+  @Test func badProposalsDoNotKeepUsFromCommitting() throws {
+    // Each is fine by itself; together, or with ours, they are not.
+    let identity = Client.identity("dave")
+    for name in ["one", "two"] {
+      let invitee = try Invitee(name, identity: identity)
+      try alice.note(try bob.group.propose(.add(invitee.keyPackage), now: someday))
+    }
+    try alice.note(try carol.group.propose(.remove(LeafIndex(0)), now: someday))
+    try alice.note(
+      try carol.forge(
+        .proposal(
+          .preSharedKey(
+            PreSharedKeyID(source: .external(id: [1]), nonce: Random.bytes(32))))))
+    try alice.note(
+      try carol.forge(.proposal(.groupContextExtensions([Extension(type: 0xff98, data: [])]))))
+    let effects = try alice.commit().effects
+    #expect(effects.added.count == 1 && effects.removed.isEmpty && effects.preSharedKeys.isEmpty)
+    #expect(effects.extensionsChanged == nil)
+  }
+
+  // MARK: External commits
+
+  private func external(
+    _ proposals: [ProposalOrRef], path: Bool = true
+  ) throws -> [UInt8] {
+    let joiner = Client.identity("joiner")
+    var tree = alice.group.state.tree
+    let place = LeafPlace(groupID: alice.group.groupID, index: try tree.makeRoom())
+    var step = EpochStep(
+      suite: alice.suiteOf, old: alice.group.state.context, interimTranscriptHash: [], tree: tree, extensions: [])
+    let leaf = LeafNode(
+      encryptionKey: [], signatureKey: joiner.signingKey.publicKey, credential: joiner.credential,
+      capabilities: Capabilities(), source: .update, extensions: [])
+    let made = try step.makePath(
+      leaf: leaf, place: place, signingKey: joiner.signingKey, added: [],
+      validation: LeafValidation(suite: alice.suiteOf, groupExtensions: [], maxLifetime: .max))
+    return try alice.forgePublic(
+      .commit(Commit(proposals: proposals, path: path ? made.update : nil)), as: .newMemberCommit,
+      key: joiner.signingKey)
+  }
+
+  @Test func externalCommits() throws {
+    let initial = ProposalOrRef.proposal(.externalInit(kemOutput: Random.bytes(32)))
+    try expectRefusal(.externalOneInit, by: bob, of: try external([]))
+    try expectRefusal(.externalOneInit, by: bob, of: try external([initial, initial]))
+    try expectRefusal(
+      .externalOneRemove, by: bob,
+      of: try external([initial, .proposal(.remove(LeafIndex(1))), .proposal(.remove(LeafIndex(2)))]))
+    try expectRefusal(
+      .externalOnlyAllowed, by: bob,
+      of: try external([initial, .proposal(.add(try Invitee("friend").keyPackage))]))
+    try expectRefusal(
+      .externalOnlyAllowed, by: bob, of: try external([initial, .proposal(.groupContextExtensions([]))]))
+    let message = try carol.group.proposeUpdate()
+    try bob.note(message)
+    let reference = try #require(bob.group.proposals.entries.first?.reference)
+    try expectRefusal(.externalByValue, by: bob, of: try external([initial, .reference(reference)]))
+    try expectRefusal(.newMemberCommit, by: bob, of: try external([initial], path: false))
+    // All is right but for the tag, which the forger cannot know.
+    try expectRefusal(.confirmationTag, by: bob, of: try external([initial]))
+  }
+}
