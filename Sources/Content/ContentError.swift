@@ -15,7 +15,6 @@ public struct ContentError: Error, Equatable, Sendable, CustomStringConvertible 
     public static let tooLarge = Code(text: "the content is too large", number: 6)
     /// Well-formed CBOR, yet not what draft-ietf-mimi-content describes.
     public static let notMIMI = Code(text: "the CBOR is not MIMI content", number: 7)
-    public static let badPadding = Code(text: "the padding is damaged", number: 8)
 
     public static func == (left: Code, right: Code) -> Bool { left.number == right.number }
     public func hash(into hasher: inout Hasher) { hasher.combine(number) }

@@ -4,6 +4,9 @@ extension MIMIContent {
   static let maxTopic = 4096
   static let maxParts = 1024
   static let maxPartDepth = 4
+  static let maxExtension = 4095
+  /// The map of extensions is the first of four levels.
+  static let maxExtensionDepth = 3
 
   /// Reads content, under the bounds of draft-ietf-mimi-content-08, section 8.1.
   ///
@@ -16,7 +19,7 @@ extension MIMIContent {
       case .map(let extensions) = fields[5]
     else { throw ContentError(.notMIMI) }
     guard topic.count <= Self.maxTopic else { throw ContentError(.tooLarge) }
-    guard extensions.allSatisfy({ Self.isExtensionKey($0.key) }) else { throw ContentError(.notMIMI) }
+    guard extensions.allSatisfy(Self.isExtension) else { throw ContentError(.notMIMI) }
     var parts = 0
     self.init(
       salt: salt,
@@ -42,12 +45,39 @@ extension MIMIContent {
     return Expiration(isRelative: isRelative, seconds: seconds)
   }
 
-  /// Keys are text of 1 to 255 bytes or integers that a double can hold (sections 4.1.2 and 6.2).
-  private static func isExtensionKey(_ key: CBOR) -> Bool {
-    switch key {
-    case .unsigned(let value): value < 1 << 53
-    case .negative(let value): value < (1 << 53) - 1
-    case .text(let text): (1...255).contains(text.utf8.count)
+  /// Keys are text of 1 to 255 bytes or integers that a double can hold; 1 and 2 name URIs; values are small and
+  /// flat (sections 4.1.2 and 6.2).
+  private static func isExtension(_ pair: CBOR.Pair) -> Bool {
+    switch pair.key {
+    case .unsigned(1), .unsigned(2):
+      guard pair.value.textValue != nil else { return false }
+    case .unsigned(let value):
+      guard value < 1 << 53 else { return false }
+    case .negative(let value):
+      guard value < (1 << 53) - 1 else { return false }
+    case .text(let text):
+      guard (1...255).contains(text.utf8.count) else { return false }
+    default: return false
+    }
+    return pair.value.encoded.count <= maxExtension && pair.value.hasAtMost(levels: maxExtensionDepth)
+  }
+}
+
+extension CBOR {
+  /// Whether arrays, maps and tags stand at most this deep in each other, and maps have simple keys.
+  fileprivate func hasAtMost(levels: Int) -> Bool {
+    switch self {
+    case .array(let items): levels > 0 && items.allSatisfy { $0.hasAtMost(levels: levels - 1) }
+    case .tagged(_, let item): levels > 0 && item.hasAtMost(levels: levels - 1)
+    case .map(let pairs):
+      levels > 0 && pairs.allSatisfy { $0.key.isSimpleKey && $0.value.hasAtMost(levels: levels - 1) }
+    default: true
+    }
+  }
+
+  private var isSimpleKey: Bool {
+    switch self {
+    case .unsigned, .negative, .text, .bytes: true
     default: false
     }
   }
@@ -56,7 +86,7 @@ extension MIMIContent {
 extension NestedPart {
   fileprivate init(_ item: CBOR, depth: Int, parts: inout Int) throws(ContentError) {
     parts += 1
-    guard depth <= MIMIContent.maxPartDepth, parts <= MIMIContent.maxParts else { throw ContentError(.tooLarge) }
+    guard depth < MIMIContent.maxPartDepth, parts <= MIMIContent.maxParts else { throw ContentError(.tooLarge) }
     guard let fields = item.arrayValue, fields.count >= 3,
       let number = fields[0].unsignedValue.flatMap(UInt8.init(exactly:)),
       let language = fields[1].textValue,

@@ -12,22 +12,25 @@ extension NestedPart {
     return "[content of type \(name.prefix(64)), which this version cannot show]"
   }
 
-  fileprivate var plainText: String {
+  fileprivate var plainText: String { shown.text }
+
+  /// The text, and whether it is the part's own and not a stand-in.
+  private var shown: (text: String, isOwn: Bool) {
     switch content {
     case .empty:
-      return ""
+      return ("", true)
     case .single(let contentType, let bytes):
-      guard contentType.hasPrefix("text/plain") || contentType.hasPrefix("text/markdown"),
-        let text = String(validating: bytes, as: UTF8.self)
-      else { return Self.fallback(for: contentType) }
-      return text
+      let type = contentType.prefix { $0 != ";" }
+      guard type == "text/plain" || type == "text/markdown", let text = String(validating: bytes, as: UTF8.self)
+      else { return (Self.fallback(for: contentType), false) }
+      return (text, true)
     case .external(let part):
-      return Self.fallback(for: part.contentType)
+      return (Self.fallback(for: part.contentType), false)
     case .multi(.chooseOne, let parts):
-      let texts = parts.map(\.plainText)
-      return texts.first { !$0.hasPrefix("[content of type ") } ?? texts.first ?? ""
+      let texts = parts.map(\.shown)
+      return texts.first(where: \.isOwn) ?? texts.first ?? ("", true)
     case .multi(_, let parts):
-      return parts.map(\.plainText).joined(separator: "\n")
+      return (parts.map(\.plainText).joined(separator: "\n"), true)
     }
   }
 }

@@ -27,6 +27,15 @@ public struct MIMIContent: Hashable, Sendable {
     (self.inReplyTo, self.extensions, self.body) = (inReplyTo, extensions, body)
   }
 
+  /// Whom the content names as its sender: to be compared with the MLS leaf, which alone counts.
+  public var senderURI: String? { text(ofExtension: 1) }
+  /// The room that the content names: to be compared with the group that it came in.
+  public var roomURI: String? { text(ofExtension: 2) }
+
+  private func text(ofExtension key: UInt64) -> String? {
+    extensions.first { $0.key == .unsigned(key) }?.value.textValue
+  }
+
   /// A message of plain text.
   public static func text(_ text: String, salt: [UInt8]) -> MIMIContent {
     let part = NestedPart(
@@ -138,7 +147,8 @@ public struct ExternalPart: Hashable, Sendable {
   }
 }
 
-extension ExternalPart: CustomDebugStringConvertible {
+extension ExternalPart: CustomDebugStringConvertible, CustomReflectable {
   /// Without the key.
   public var debugDescription: String { "ExternalPart(\(size) bytes, key redacted)" }
+  public var customMirror: Mirror { Mirror(self, children: [], displayStyle: .struct) }
 }

@@ -29,7 +29,66 @@ import Testing
       return
     }
     #expect(part.size == 708_234_961)
-    #expect(!String(reflecting: part).contains("33"))
+    var dumped = ""
+    dump(part, to: &dumped)
+    // The key of the draft's example, in the decimal and hexadecimal forms that Swift might print it in.
+    for text in [dumped, String(reflecting: part), "\(part)"] { #expect(!text.contains("147")) }
+    #expect(part.key[1] == 0x39 && part.key[2] == 0x93 && 0x93 == 147)
+  }
+
+  @Test func messageIDIsTheDraftsFormula() throws {
+    guard let data = try VectorFolder.data("mimi/original.cbor") else { return }
+    let content = try MIMIContent(decoding: Array(data))
+    let (sender, room) = (try #require(content.senderURI), try #require(content.roomURI))
+    var hashed: [UInt8] = []
+    let id = try MessageID(message: Array(data), salt: content.salt, sender: sender, room: room) { input in
+      hashed = input
+      // SHA-256 of that input, as the draft prints the message's id: this room imports no cryptography.
+      return bytes(hex: "7ce54837404c3696e0c747b985cb172716d0ed0a3d249ca63ace7d82a096f4") + [0]
+    }
+    #expect(id.bytes == bytes(hex: "017ce54837404c3696e0c747b985cb172716d0ed0a3d249ca63ace7d82a096f4"))
+    let lengths = { (text: String) in [UInt8(text.utf8.count >> 8), UInt8(text.utf8.count & 0xff)] + Array(text.utf8) }
+    #expect(hashed == lengths(sender) + lengths(room) + Array(data) + content.salt)
+  }
+
+  private func content(extensions: [CBOR.Pair]) -> [UInt8] {
+    let part = NestedPart(disposition: .render, content: .empty)
+    return MIMIContent(salt: .init(repeating: 1, count: 16), extensions: extensions, body: part).encoded
+  }
+
+  @Test func extensionsAreSmallFlatAndTyped() throws {
+    func nested(_ levels: Int) -> CBOR { levels == 0 ? .null : .array([nested(levels - 1)]) }
+    #expect(throws: Never.self) { try MIMIContent(decoding: content(extensions: [.init(.unsigned(9), nested(3))])) }
+    let bad: [CBOR.Pair] = [
+      .init(.unsigned(9), nested(4)), .init(.unsigned(1), .unsigned(5)), .init(.unsigned(2), .null),
+      .init(.unsigned(9), .bytes(.init(repeating: 0, count: 4096))), .init(.bytes([1]), .null),
+      .init(.text(""), .null), .init(.unsigned(1 << 53), .null),
+      .init(.unsigned(9), .map([.init(.array([]), .null)])),
+    ]
+    for pair in bad {
+      #expect(throws: ContentError(.notMIMI)) { try MIMIContent(decoding: content(extensions: [pair])) }
+    }
+  }
+
+  @Test func partsNestAtMostFourDeep() throws {
+    func nested(_ levels: Int) -> NestedPart {
+      let leaf = NestedPart(disposition: .render, content: .empty)
+      return levels == 1
+        ? leaf : NestedPart(disposition: .render, content: .multi(.singleUnit, [nested(levels - 1), leaf]))
+    }
+    let salt = [UInt8](repeating: 0, count: 16)
+    #expect(throws: Never.self) { try MIMIContent(decoding: MIMIContent(salt: salt, body: nested(4)).encoded) }
+    #expect(throws: ContentError(.tooLarge)) {
+      try MIMIContent(decoding: MIMIContent(salt: salt, body: nested(5)).encoded)
+    }
+  }
+
+  @Test func ownTextIsPreferredEvenIfItLooksLikeAStandIn() {
+    let own = NestedPart(
+      disposition: .render, content: .single(contentType: "text/plain", Array("[content of type x".utf8)))
+    let other = NestedPart(disposition: .render, content: .single(contentType: "text/plainfoo", [65]))
+    let body = NestedPart(disposition: .render, content: .multi(.chooseOne, [other, own]))
+    #expect(MIMIContent(salt: .init(repeating: 0, count: 16), body: body).plainText == "[content of type x")
   }
 
   @Test func textComesBack() throws {
