@@ -2,8 +2,8 @@ import CSQLite
 
 /// One row of a result, good only inside the closure that it is passed to.
 ///
-/// Readers are strict: a column of another type throws `typeMismatch` instead of being converted, because a value of the
-/// wrong type means a damaged file.
+/// Readers are strict: a column of another type throws `typeMismatch` instead of being converted, because a value of
+/// the wrong type means a damaged file.
 package struct Row: ~Copyable {
   let handle: OpaquePointer
   let columns: Int32

@@ -3,8 +3,8 @@ import Glibc
 
 /// A connection to a SQLite file, in WAL mode with full sync: what was committed survives a power cut.
 ///
-/// Not `Sendable`: it belongs to one thread or one actor, and the compiler keeps it there. A second thread opens a second
-/// connection; readers and one writer do not hinder each other.
+/// Not `Sendable`: it belongs to one thread or one actor, and the compiler keeps it there. A second thread opens a
+/// second connection; readers and one writer do not hinder each other.
 package final class SQLiteDatabase {
   package struct Configuration: Sendable {
     /// Memory for pages.
@@ -133,9 +133,11 @@ package final class SQLiteDatabase {
   ///
   /// The write lock is taken at once, so that a transaction never fails half-way for want of it. Throws `misuse` inside
   /// another transaction (there use ``savepoint(_:)``), `busy` without the lock, and whatever `body` throws.
+  @discardableResult
   package func transaction<T>(_ body: () throws -> T) throws -> T { try transaction("BEGIN IMMEDIATE", body) }
 
   /// Runs `body` on one unchanging view of the database.
+  @discardableResult
   package func snapshot<T>(_ body: () throws -> T) throws -> T { try transaction("BEGIN DEFERRED", body) }
 
   private func transaction<T>(_ begin: SQL, _ body: () throws -> T) throws -> T {
@@ -153,6 +155,7 @@ package final class SQLiteDatabase {
   }
 
   /// Runs `body` inside a transaction so that only its own changes are undone if it throws.
+  @discardableResult
   package func savepoint<T>(_ body: () throws -> T) throws -> T {
     guard isInTransaction else { throw StorageError(.misuse) }
     try execute("SAVEPOINT part")

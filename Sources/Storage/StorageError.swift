@@ -3,7 +3,8 @@ import Observability
 
 /// Why the database did not do what was asked.
 ///
-/// Two errors are equal if their codes are. Texts are static and nothing of the data is kept, so an error is safe to log.
+/// Two errors are equal if their codes are. Texts are static and nothing of the data is kept, so an error is safe to
+/// log.
 package struct StorageError: Error, Equatable, Sendable, CustomStringConvertible {
   package struct Code: Hashable, Sendable {
     package let text: StaticString

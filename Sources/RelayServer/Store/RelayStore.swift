@@ -59,11 +59,11 @@ package protocol RelayStore: Sendable {
 
   /// Stores messages of any rooms. `completion` is called once, from the store's own thread, after all of them are on
   /// disk, with one outcome for each in the same order. Calls complete in the order in which sequences were given, so
-  /// that broadcasting from `completion` keeps each room's order; it should return soon, for the next writes wait. If too
-  /// much is pending, or the store is closed, it is called at once on the caller's thread with `unavailable`.
+  /// that broadcasting from `completion` keeps each room's order; it should return soon, for the next writes wait. If
+  /// too much is pending, or the store is closed, it is called at once on the caller's thread with `unavailable`.
   ///
-  /// Each is checked in the transaction: that the device is the sender's (`deviceUnknown`), membership (`roomNotFound`),
-  /// the epoch, and the send id, whose second use with the same content returns the first outcome, with another
+  /// Each is checked in the transaction: that the device is the sender's (`deviceUnknown`), membership
+  /// (`roomNotFound`), the epoch, and the send id, whose second use with the same content returns the first outcome, with another
   /// `sendIDReused`. An application message's epoch is within ``Limits/pastEpochs`` (`epochStale`, `epochUnknown`), a
   /// proposal's is the room's (`epochConflict`).
   func append(_ messages: [NewMessage], completion: @escaping @Sendable ([Result<Appended, RelayError>]) -> Void)

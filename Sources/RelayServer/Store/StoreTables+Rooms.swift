@@ -59,8 +59,10 @@ extension StoreTables {
     for user in request.added {
       let account = try account(user)
       try database.execute(
-        "INSERT INTO member (room, account, joined) VALUES (\(head.key), \(account), \(head.last)) ON CONFLICT DO NOTHING"
-      )
+        """
+        INSERT INTO member (room, account, joined) VALUES (\(head.key), \(account), \(head.last))
+        ON CONFLICT DO NOTHING
+        """)
     }
     guard !request.added.isEmpty else { return }
     let count = try database.first("SELECT count(*) FROM member WHERE room = \(head.key)") { try $0.count(0) }

@@ -41,8 +41,10 @@ final class StoreTables {
     selectHead = try database.prepare("SELECT key, epoch, last FROM room WHERE id = ?")
     selectMember = try database.prepare("SELECT 1 FROM member WHERE room = ? AND account = ?")
     selectDevice = try database.prepare(
-      "SELECT device.key, account.key, account.id FROM device JOIN account ON account.key = device.account WHERE device.id = ?"
-    )
+      """
+      SELECT device.key, account.key, account.id
+      FROM device JOIN account ON account.key = device.account WHERE device.id = ?
+      """)
     self.lock = lock
   }
 
