@@ -63,8 +63,8 @@ package protocol RelayStore: Sendable {
   /// too much is pending, or the store is closed, it is called at once on the caller's thread with `unavailable`.
   ///
   /// Each is checked in the transaction: that the device is the sender's (`deviceUnknown`), membership
-  /// (`roomNotFound`), the epoch, and the send id, whose second use with the same content returns the first outcome, with another
-  /// `sendIDReused`. An application message's epoch is within ``Limits/pastEpochs`` (`epochStale`, `epochUnknown`), a
+  /// (`roomNotFound`), the epoch, and the send id, whose second use returns the first outcome
+  /// if the content is the same, and is `sendIDReused` if it is not. An application message's epoch is within ``Limits/pastEpochs`` (`epochStale`, `epochUnknown`), a
   /// proposal's is the room's (`epochConflict`).
   func append(_ messages: [NewMessage], completion: @escaping @Sendable ([Result<Appended, RelayError>]) -> Void)
   /// Applies a commit by compare-and-set on the epoch (`epochConflict`); all of it in one transaction, or nothing.
