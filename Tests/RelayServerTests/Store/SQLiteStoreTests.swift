@@ -151,6 +151,10 @@ import Testing
 
   // MARK: Crashes
 
+  private final class Acknowledgements: Sendable {
+    let value = Atomic<Int>(0)
+  }
+
   /// A process sends as fast as it can and is killed; whatever it was told is stored must be there.
   @Test(arguments: 1...4) func aKilledProcessLosesNothingItAcknowledged(_ round: Int) async throws {
     let folder = StoreFolder()
@@ -167,12 +171,12 @@ import Testing
     await #expect(processExitsWith: .signal(SIGKILL)) {
       [
         path = folder.path as String, room = room as RoomID, user = alice.user as UserID,
-        device = alice.device as DeviceID,
-        delay = UInt32(round * 60_000) as UInt32
+        device = alice.device as DeviceID, enough = round * 200 as Int
       ] in
       let alice = StoreWorld.Person(user: user, device: device, name: "alice")
       let store = try SQLiteStore(path: path + "/relay.db")
       let log = open(path + "/acknowledged", O_WRONLY | O_CREAT | O_APPEND, 0o600)
+      let count = Acknowledgements()
       await withTaskGroup { group in
         for task in 0..<16 as Range<UInt8> {
           group.addTask {
@@ -183,17 +187,20 @@ import Testing
               let sequence = appended.response.position.sequence
               let record = content + [UInt8(sequence >> 16 & 255), UInt8(sequence >> 8 & 255), UInt8(sequence & 255)]
               _ = record.withUnsafeBytes { write(log, $0.baseAddress, $0.count) }
+              count.value.wrappingAdd(1, ordering: .relaxed)
             }
           }
         }
         group.addTask {
-          usleep(delay)
+          while count.value.load(ordering: .relaxed) < enough { usleep(100) }
+          // Anywhere within the work on a batch.
+          usleep(.random(in: 0...3000))
           kill(getpid(), SIGKILL)
         }
       }
     }
     let acknowledged = try Self.acknowledged(folder.path + "/acknowledged")
-    #expect(acknowledged.count > 100)
+    #expect(acknowledged.count >= round * 200)
     let store = try SQLiteStore(path: folder.database)
     #expect(store.incarnation == incarnation)
     var entries: [LogEntry] = []
