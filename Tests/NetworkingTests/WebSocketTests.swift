@@ -81,6 +81,50 @@ struct WebSocketTests {
     }
   }
 
+  @Test func aTurnsMessagesLeaveInOneWrite() async throws {
+    let log = SocketLog()
+    try await withServer(handler: EchoHandler(socketEvents: log)) { _, address in
+      let socket = try await WebSocketClient().connect(try WebURL("ws://\(address)/silent"))
+      try await log.until { $0.connections.count == 1 }
+      let connection = try #require(log.state.withLock { $0.connections.first })
+      let before: Int = try await connection.loop.perform { completion in
+        let writes = connection.loop.statistics.writes
+        for number in 0..<100 { connection.send(binary: [UInt8](repeating: UInt8(number), count: 200)) }
+        completion(.success(writes))
+      }
+      var iterator = socket.makeAsyncIterator()
+      var right = 0
+      for number in 0..<100
+      where await iterator.next() == .binary([UInt8](repeating: UInt8(number), count: 200)) { right += 1 }
+      #expect(right == 100)
+      let after: Int = try await connection.loop.perform { $0(.success(connection.loop.statistics.writes)) }
+      #expect(after == before + 1)
+      socket.close()
+    }
+  }
+
+  @Test func nothingIsLeftOfAClosedSocket() async throws {
+    weak var stream: TCPConnection?
+    weak var socket: WebSocketConnection?
+    weak var loop: EventLoop?
+    try await withServer(handler: EchoHandler()) { _, address in
+      let client = try await WebSocketClient(loop: EventLoop()).connect(try WebURL("ws://\(address)/"))
+      socket = client.connection
+      stream = client.connection.stream
+      loop = client.connection.loop
+      client.close()
+      var iterator = client.makeAsyncIterator()
+      #expect(await iterator.next() == nil)
+      await client.connection.loop.shutdown()
+    }
+    for _ in 0..<1000 where stream != nil || socket != nil || loop != nil {
+      try await Task.sleep(for: .milliseconds(2))
+    }
+    #expect(stream == nil)
+    #expect(socket == nil)
+    #expect(loop == nil)
+  }
+
   @Test func aSlowReaderIsBounded() async throws {
     let log = SocketLog()
     try await withServer(

@@ -50,7 +50,17 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
   private let threadID = Atomic<UInt>(0)
   private let inbox = Mutex(Inbox())
 
+  /// What the loop has done so far: counts that do not wobble, for benchmarks and tests.
+  package struct Statistics: Equatable, Sendable {
+    package var turns = 0
+    package var reads = 0
+    package var writes = 0
+    package var jobs = 0
+  }
+
   // From here on: touched on the loop's thread only.
+  /// Read it on the loop.
+  package internal(set) var statistics = Statistics()
   private var local: [Work] = []
   private var running: [Work] = []
   private var observers: [any TurnObserver] = []
@@ -180,6 +190,7 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
   private func runLocal() {
     swap(&local, &running)
     let executor = asUnownedSerialExecutor()
+    statistics.jobs += running.count
     for work in running {
       switch work {
       case .job(let job): job.runSynchronously(on: executor)
@@ -199,6 +210,7 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
   }
 
   private func endTurn() {
+    statistics.turns += 1
     // Bounded, so that jobs which keep making jobs cannot starve the sockets.
     var rounds = 0
     while rounds < 16, !(local.isEmpty && observers.isEmpty) {

@@ -220,6 +220,7 @@ extension TCPConnection {
 
   /// Tries to write the chunk at once; what the kernel does not take waits in a request.
   private func send(_ chunk: OutgoingQueue.Chunk) {
+    loop.statistics.writes += 1
     let total = chunk.count
     let result = chunk.withBytes { bytes -> Int in
       // The kernel only reads; libuv's type does not say so.

@@ -129,6 +129,7 @@ final class TCPConnection: EventLoop.Resident, EventLoop.TurnObserver, @unchecke
   }
 
   private func didRead(_ count: Int) {
+    loop.statistics.reads += 1
     if count > 0 {
       lastReceived = uv_now(loop.uv)
       let bytes = UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<count])

@@ -10,7 +10,7 @@ package final class WebSocketConnection: ByteStreamHandler, @unchecked Sendable 
   /// The subprotocol that both sides agreed on.
   package let subprotocol: String?
 
-  private let stream: TCPConnection
+  let stream: TCPConnection
   private let role: WebSocketMachine.Role
   private let limits: WebSocketLimits
   private var machine: WebSocketMachine
