@@ -122,10 +122,11 @@ extension RatchetTree.Nodes {
 extension Invitee {
   /// A key package changed in any way before leaf and package are signed.
   func forged(
-    suite: Suite = try! CipherSuite.x25519ChaCha20Poly1305.algorithms(), leafSigner: SigningKey? = nil,
+    leafSigner: SigningKey? = nil,
     signer: SigningKey? = nil, initKey: [UInt8]? = nil, number: UInt16? = nil, extensions: [Extension]? = nil,
     changing change: (inout LeafNode) -> Void = { _ in }
   ) throws -> KeyPackage {
+    let suite = try CipherSuite.x25519ChaCha20Poly1305.algorithms()
     var leaf = keyPackage.leafNode
     change(&leaf)
     try leaf.sign(suite, key: leafSigner ?? identity.signingKey, at: nil)
