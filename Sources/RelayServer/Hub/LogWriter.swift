@@ -27,17 +27,17 @@ struct LogWriter: Sendable {
   }
 
   func commit(_ commit: NewCommit) async throws(RelayError) -> Appended {
-    let appended = try await store.commit(commit)
-    guard let entry = appended.entry else { return appended }
-    var wakes = [Wake.stored(StoredEntry(entry, removed: commit.request.removed))]
-    if !commit.request.recipients.isEmpty { wakes.append(.look(.welcomes, commit.request.recipients)) }
-    bus.publish(wakes)
-    return appended
+    try await store.commit(commit) { [bus] appended in
+      guard let entry = appended.entry else { return }
+      var wakes = [Wake.stored(StoredEntry(entry, removed: commit.request.removed))]
+      if !commit.request.recipients.isEmpty { wakes.append(.look(.welcomes, commit.request.recipients)) }
+      bus.publish(wakes)
+    }
   }
 
   func leave(_ message: NewMessage) async throws(RelayError) -> Appended {
-    let appended = try await store.leave(message)
-    if let entry = appended.entry { bus.publish([.stored(StoredEntry(entry, removed: [message.sender]))]) }
-    return appended
+    try await store.leave(message) { [bus] appended in
+      if let entry = appended.entry { bus.publish([.stored(StoredEntry(entry, removed: [message.sender]))]) }
+    }
   }
 }

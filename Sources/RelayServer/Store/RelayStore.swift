@@ -73,9 +73,17 @@ package protocol RelayStore: Sendable {
   /// exist (`userNotFound`), recipients must be devices of members as they are then (`deviceUnknown`), and the sender
   /// cannot remove itself (`invalidRequest`). Welcomes of removed accounts to this room are deleted; a device keeps only
   /// the newest Welcome to a room.
-  func commit(_ commit: NewCommit) async throws(RelayError) -> Appended
+  ///
+  /// `stored` is called as `append` calls its completion: from the store's thread, in the order of sequences, before
+  /// this returns. Broadcast there: whoever waits here may run after later entries were broadcast.
+  func commit(
+    _ commit: NewCommit, stored: @escaping @Sendable (Appended) -> Void
+  ) async throws(RelayError) -> Appended
   /// Stores the leaver's proposal, for the room's epoch, and ends its membership. A retry finds the first outcome.
-  func leave(_ message: NewMessage) async throws(RelayError) -> Appended
+  /// `stored` is as with a commit.
+  func leave(
+    _ message: NewMessage, stored: @escaping @Sendable (Appended) -> Void
+  ) async throws(RelayError) -> Appended
 
   // MARK: Welcomes
 
@@ -86,6 +94,16 @@ package protocol RelayStore: Sendable {
   func check() async throws(RelayError)
   /// Finishes what was begun and closes; later calls throw `unavailable`.
   func close() async
+}
+
+extension RelayStore {
+  package func commit(_ commit: NewCommit) async throws(RelayError) -> Appended {
+    try await self.commit(commit) { _ in }
+  }
+
+  package func leave(_ message: NewMessage) async throws(RelayError) -> Appended {
+    try await leave(message) { _ in }
+  }
 }
 
 package struct AccountRecord: Sendable, Hashable {

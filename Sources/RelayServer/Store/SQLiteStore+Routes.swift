@@ -95,13 +95,17 @@ extension SQLiteStore {
     }
   }
 
-  package func commit(_ commit: NewCommit) async throws(RelayError) -> Appended {
+  package func commit(
+    _ commit: NewCommit, stored: @escaping @Sendable (Appended) -> Void
+  ) async throws(RelayError) -> Appended {
     let bytes = commit.request.message.bytes.count + (commit.request.welcome?.bytes.count ?? 0)
-    return try await write(bytes: bytes) { try $0.commit(commit) }
+    return try await write(bytes: bytes, stored: stored) { try $0.commit(commit) }
   }
 
-  package func leave(_ message: NewMessage) async throws(RelayError) -> Appended {
-    try await write(bytes: message.request.message.bytes.count) { try $0.leave(message) }
+  package func leave(
+    _ message: NewMessage, stored: @escaping @Sendable (Appended) -> Void
+  ) async throws(RelayError) -> Appended {
+    try await write(bytes: message.request.message.bytes.count, stored: stored) { try $0.leave(message) }
   }
 
   // MARK: Welcomes

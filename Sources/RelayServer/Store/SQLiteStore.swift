@@ -105,9 +105,11 @@ package final class SQLiteStore: RelayStore {
 
   typealias ReadJob = @Sendable (SQLiteDatabase) -> Void
 
-  /// Does something in the next transaction, undoing only its own part if it fails.
+  /// Does something in the next transaction, undoing only its own part if it fails. `stored` is called on the writing
+  /// thread, in the order of writes.
   func write<T: Sendable>(
-    bytes: Int = 0, _ body: @escaping @Sendable (StoreTables) throws -> T
+    bytes: Int = 0, stored: @escaping @Sendable (T) -> Void = { _ in },
+    _ body: @escaping @Sendable (StoreTables) throws -> T
   ) async throws(RelayError) -> T {
     let result: Result<T, RelayError> = await withCheckedContinuation { continuation in
       let refuse: @Sendable (RelayError) -> Void = { continuation.resume(returning: .failure($0)) }
@@ -118,7 +120,10 @@ package final class SQLiteStore: RelayStore {
             if let fault = error as? StorageError, !StoreFault.isLocal(fault) { throw fault }
             outcome = .failure(StoreFault.relayError(error))
           }
-          return { fault in continuation.resume(returning: fault.map { .failure($0) } ?? outcome) }
+          return { fault in
+            if fault == nil, case .success(let value) = outcome { stored(value) }
+            continuation.resume(returning: fault.map { .failure($0) } ?? outcome)
+          }
         }, refuse: refuse)
       if !writes.push(job, weight: 1, bytes: bytes) { refuse(StoreFault.overloaded) }
     }

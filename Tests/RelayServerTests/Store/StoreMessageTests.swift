@@ -150,10 +150,14 @@ import Testing
     let world = try StoreWorld(kind)
     let (alice, bob) = (try await world.person("alice"), try await world.person("bob"))
     let room = try await world.room(of: alice, with: bob)
+    // What a hub would broadcast, in the order in which it would.
+    let broadcast = Recorder()
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
         for epoch in 1...50 as ClosedRange<UInt64> {
-          _ = try await world.store.commit(StoreWorld.commit(room, from: alice, epoch: epoch))
+          _ = try await world.store.commit(StoreWorld.commit(room, from: alice, epoch: epoch)) { appended in
+            broadcast.entries.withLock { $0 += [appended.entry].compactMap { $0 } }
+          }
           // Refused half-way, after it has written: it must take nothing of its neighbours with it.
           _ = try? await world.store.commit(
             StoreWorld.commit(
@@ -165,7 +169,12 @@ import Testing
         group.addTask {
           for _ in 0..<200 {
             let epoch = try await world.store.room(room, for: sender.user).epoch
-            _ = await world.send([StoreWorld.message(room, from: sender, epoch: epoch)])
+            await withCheckedContinuation { continuation in
+              world.store.append([StoreWorld.message(room, from: sender, epoch: epoch)]) { outcomes in
+                broadcast.entries.withLock { $0 += outcomes.compactMap { try? $0.get().entry } }
+                continuation.resume()
+              }
+            }
           }
         }
       }
@@ -174,6 +183,8 @@ import Testing
     let log = try await world.log(room, for: bob)
     #expect(log.entries.map(\.sequence) == Array(1...log.last.sequence))
     #expect(log.epoch == 51)
+    // Entry 1 is the commit that added Bob.
+    #expect(broadcast.entries.withLock { $0 } == Array(log.entries.dropFirst()))
     #expect(log.entries.filter { $0.kind == .commit }.map(\.epoch) == Array(0...50))
     // No message stands behind the commit that ended what it may still name.
     var epoch: UInt64 = 0
