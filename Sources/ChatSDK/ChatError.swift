@@ -101,6 +101,7 @@ extension ChatError.Code {
   public static let tlsFailed = Self(rawValue: "tls_failed")
   public static let userNotFound = Self(rawValue: "user_not_found")
   public static let usernameTaken = Self(rawValue: "username_taken")
+  public static let webSocketRefused = Self(rawValue: "web_socket_refused")
   public static let wrongPassphrase = Self(rawValue: "wrong_passphrase")
   public static let wrongRelay = Self(rawValue: "wrong_relay")
 
@@ -162,6 +163,8 @@ extension ChatError.Code {
     .tlsFailed: Entry(.network, "the relay could not prove who it is", "check its certificate and the URL"),
     .userNotFound: Entry(.usage, "no such user at this relay", "check the spelling"),
     .usernameTaken: Entry(.refused, "this username is taken", "choose another"),
+    .webSocketRefused: Entry(
+      .network, "no WebSocket can be had to the relay", "use long polls, or ask who runs the proxy between"),
     .wrongPassphrase: Entry(.cannotDecrypt, "the passphrase or key does not open this store", "try another"),
     .wrongRelay: Entry(.usage, "this store's account lives at another relay", "give the relay that it was made with"),
   ]

@@ -1,3 +1,5 @@
+package import CryptoPrimitives
+
 /// All that a client needs to know.
 public struct Configuration: Sendable {
   /// How news comes from the relay.
@@ -52,6 +54,8 @@ public struct StoreLocation: Sendable {
 
   package let path: String
   package let unlock: Unlock
+  /// What guessing the passphrase of a stolen file costs: RFC 9106's second choice, for machines with little memory.
+  package var cost = (passes: 3, memoryKiB: 65_536)
 
   /// A SQLite file, sealed under a passphrase. It is made if it is not there.
   public static func file(_ path: String, passphrase: Passphrase) -> StoreLocation {
@@ -67,8 +71,9 @@ public struct StoreLocation: Sendable {
 
 /// What opens a store. Never shown by printing; its bytes are wiped with the last copy.
 public struct Passphrase: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-  package let text: HiddenText
-  public init(_ text: String) { self.text = HiddenText(text) }
+  package let secret: Secret
+  public init(_ text: String) { secret = Secret(copying: Array(text.utf8)) }
+  public init(bytes: [UInt8]) { secret = Secret(copying: bytes) }
   public var description: String { "Passphrase(redacted)" }
   public var debugDescription: String { description }
   public var customMirror: Mirror { Mirror(self, children: [], displayStyle: .struct) }
@@ -76,8 +81,9 @@ public struct Passphrase: Sendable, CustomStringConvertible, CustomDebugStringCo
 
 /// What opens an account at a relay. Never shown by printing; its bytes are wiped with the last copy.
 public struct Password: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-  package let text: HiddenText
-  public init(_ text: String) { self.text = HiddenText(text) }
+  package let secret: Secret
+  public init(_ text: String) { secret = Secret(copying: Array(text.utf8)) }
+  public init(bytes: [UInt8]) { secret = Secret(copying: bytes) }
   public var description: String { "Password(redacted)" }
   public var debugDescription: String { description }
   public var customMirror: Mirror { Mirror(self, children: [], displayStyle: .struct) }

@@ -1,0 +1,167 @@
+import CryptoPrimitives
+import E2ECrypto
+import RelayProtocol
+
+// Making rooms, entering them, and the key packages that let others ask this device in.
+extension ChatClient {
+  func makeRoom(named name: String) async throws -> Room {
+    let identity = try context.identity()
+    let id = RoomID(high: Random.uint64(), low: Random.uint64())
+    let state = RoomState(name: name, roles: [identity.user: .owner])
+    let group = try Group.create(
+      groupID: GroupID(id.bytes), suite: context.suite, identity: identity.client,
+      capabilities: ClientContext.capabilities, extensions: state.extensions, lifetime: context.lifetime,
+      policy: context.groupPolicy)
+    let box = GroupBox(group)
+    let response = try await context.api.createRoom(id)
+    let record = RoomRecord(
+      room: id, name: name, memberCount: 1, epoch: 0, position: response.position, now: context.now)
+    return try store(record, box)
+  }
+
+  /// Puts a new room and its group on disk.
+  private func store(
+    _ record: RoomRecord, _ box: GroupBox, also: (any StoreTransaction) throws -> Void = { _ in }
+  ) throws -> Room {
+    let saved = box.group.encodeState()
+    try context.store.write { store in
+      try store.save(record)
+      try store.set(.groupEpoch, record.room.bytes, to: saved.epochPart.withBytes { Array($0) })
+      try store.set(.groupMessage, record.room.bytes, to: saved.messagePart.withBytes { Array($0) })
+      try store.remove(.pendingCommit, record.room.bytes)
+      try also(store)
+    }
+    return try Room(record, context: context, box: nil)
+  }
+
+  // MARK: Welcomes
+
+  /// Takes in the Welcomes that wait, each once.
+  func takeWelcomes() async throws {
+    await gate.enter()
+    defer { gate.leave() }
+    for waiting in try await context.api.welcomes() {
+      do {
+        if let room = try await join(waiting) {
+          roomsByID[room.id] = room
+          await follow(room)
+          // What came after the Welcome.
+          try? await room.pull()
+        }
+      } catch let error as ChatError {
+        // A relay that does not answer says nothing about the Welcome: it is tried again.
+        guard !error.isRetryable, error.family != .network, error.family != .login else { throw error }
+        let finding = context.finding(.invalidWelcome, room: waiting.room, error.description)
+        try context.store.write { try $0.add(finding) }
+        context.hub.tell([.refused(finding)])
+      }
+      try await context.api.deleteWelcome(waiting.id)
+    }
+  }
+
+  private func join(_ waiting: WelcomesResponse.Waiting) async throws -> Room? {
+    if let known = roomsByID[waiting.room], await known.health == .good { return nil }
+    let identity = try context.identity()
+    let (bundle, used) = try opened(waiting.welcome.bytes, identity)
+    let pending: PendingJoin
+    do {
+      pending = try Group.join(
+        welcome: waiting.welcome.bytes, keyPackage: bundle, identity: identity.client, policy: context.groupPolicy)
+    } catch { throw ChatError(.identityInvalid, detail: "the Welcome breaks a rule: \(error.code)", underlying: error) }
+    let effects = pending.effects
+    guard effects.groupID.bytes == waiting.room.bytes else {
+      throw ChatError(.identityInvalid, detail: "a Welcome for another room")
+    }
+    guard let state = RoomState.of(effects.extensions), state.extensions == effects.extensions else {
+      throw ChatError(.identityInvalid, detail: "a room whose settings cannot be read")
+    }
+    let users = try await checkMembers(effects)
+    guard let sender = LeafCheck.credential(of: effects.sender), state.role(of: sender.user) >= .admin else {
+      throw ChatError(.identityInvalid, detail: "a Welcome from somebody who may not invite")
+    }
+    var record = RoomRecord(
+      room: waiting.room, name: state.name, memberCount: users.count, epoch: effects.epoch.rawValue,
+      position: waiting.position, now: context.now)
+    record.health = .good
+    let room = try store(record, GroupBox(pending.adopt())) { store in
+      // Whoever has this key later must not read what the Welcome holds.
+      if !used.isLastResort { try store.remove(.keyPackage, used.reference) }
+    }
+    let by = try Trust(context: context).pin(of: sender.user)?.person
+    context.hub.tell([.joined(RoomChange(room: room.id, name: state.name, by: by))])
+    return room
+  }
+
+  /// The key package that a Welcome is for.
+  private func opened(_ welcome: [UInt8], _ identity: Identity) throws -> (KeyPackageBundle, KeyPackageRecord) {
+    for record in try context.store.read({ try $0.all(KeyPackageRecord.self) }) {
+      let bundle = try KeyPackageBundle(restoring: Secret(copying: record.bundle))
+      do {
+        _ = try Group.join(welcome: welcome, keyPackage: bundle, identity: identity.client).effects.epoch
+        return (bundle, record)
+      } catch {
+        if error.code == .notForUs { continue }
+        // It is for this one: what is wrong with it is said by the caller.
+        return (bundle, record)
+      }
+    }
+    throw ChatError(.identityInvalid, detail: "a Welcome for no key package of this device")
+  }
+
+  /// Checks that each leaf is a device of its account (design, section 2), after asking the relay who they are.
+  private func checkMembers(_ effects: JoinEffects) async throws -> Set<UserID> {
+    let identity = try context.identity()
+    let trust = Trust(context: context)
+    let credentials = effects.members.compactMap { LeafCheck.credential(of: $0) }
+    guard credentials.count == effects.members.count, LeafCheck.hasNoDoubles(credentials) else {
+      throw ChatError(.identityInvalid, detail: "a room with a leaf that is no device of its account")
+    }
+    let users = Set(credentials.map(\.user))
+    var pins: [UserID: Pin] = [:]
+    for user in users where user != identity.user { pins[user] = try await trust.fetch(user: user) }
+    for member in effects.members {
+      guard let credential = LeafCheck.credential(of: member) else { continue }
+      if credential.user == identity.user {
+        guard credential.entry == identity.device, credential.accountKey == identity.accountKey.publicKey else {
+          throw ChatError(.identityInvalid, detail: "a device of this account that is not its own")
+        }
+        continue
+      }
+      let verdict = LeafCheck.check(member.credential, signatureKey: member.signatureKey) { pins[$0] }
+      guard verdict.isValid else {
+        throw ChatError(.identityInvalid, detail: "a room with a device that its account does not list")
+      }
+    }
+    return users
+  }
+
+  // MARK: Key packages
+
+  static let keyPackagesWanted = 30
+  static let keyPackagesLow = 10
+
+  /// Sees to it that others find key packages of this device: fresh ones, and one of last resort.
+  func refillKeyPackages() async throws {
+    let count = try await context.api.countKeyPackages()
+    guard count.oneTime < Self.keyPackagesLow || !count.hasLastResort else { return }
+    let identity = try context.identity()
+    func make(lastResort: Bool) throws -> (message: [UInt8], record: KeyPackageRecord) {
+      let bundle = try KeyPackageBundle.generate(
+        suite: context.suite, identity: identity.client, capabilities: ClientContext.capabilities,
+        lifetime: context.lifetime, lastResort: lastResort)
+      let record = KeyPackageRecord(
+        reference: try bundle.keyPackage.reference(), isLastResort: lastResort,
+        bundle: bundle.encodeState().withBytes { Array($0) })
+      return (bundle.message, record)
+    }
+    let fresh = try (0..<max(0, Self.keyPackagesWanted - count.oneTime)).map { _ in try make(lastResort: false) }
+    let last = count.hasLastResort ? nil : try make(lastResort: true)
+    // Their private keys are on disk before anybody can use them.
+    try context.store.write { store in
+      for item in fresh { try store.save(item.record) }
+      if let last { try store.save(last.record) }
+    }
+    _ = try await context.api.publish(
+      KeyPackagesRequest(keyPackages: fresh.map(\.message), lastResort: last?.message))
+  }
+}

@@ -1,0 +1,223 @@
+import RelayProtocol
+
+// Staying in touch with the relay: by socket, by long polls, or once.
+extension ChatClient {
+  /// Fetches what is new, answers it, sends what waits in the outbox, and returns.
+  public func sync() async throws {
+    try await chatErrors {
+      try await catchUp()
+      try await refillKeyPackages()
+    }
+  }
+
+  /// Keeps the connection to the relay until the task is cancelled or the client closed.
+  public func run() async throws {
+    guard context.configuration.connection != .manual else { return }
+    var backoff = Backoff()
+    var polls = context.configuration.connection == .longPollOnly
+    while !Task.isCancelled, !isClosed {
+      guard await context.session.isAlive else {
+        tell(.offline)
+        for await _ in nudges { break }
+        continue
+      }
+      let started = context.now
+      var least: Duration?
+      do {
+        tell(.connecting)
+        if polls { try await pollOnce() } else { try await socketOnce() }
+      } catch {
+        let error = ChatError(wrapping: error)
+        least = error.retryAfter
+        if error == ChatError(.webSocketRefused), context.configuration.connection == .automatic {
+          polls = true
+          continue
+        }
+        if error.family == .login { try? await context.session.end() }
+      }
+      if Task.isCancelled || isClosed { break }
+      tell(.offline)
+      // A connection that held for a while was a good one.
+      if context.now > started + 30_000 {
+        backoff.reset()
+        polls = context.configuration.connection == .longPollOnly
+      }
+      try? await context.environment.sleep(backoff.next(random: context.environment.random(), atLeast: least))
+    }
+  }
+
+  private func tell(_ state: ConnectionState) { context.hub.tell([.connection(state)]) }
+
+  // MARK: Catching up
+
+  /// Welcomes, then every room whose log is ahead, then what waits here.
+  func catchUp() async throws {
+    try await takeWelcomes()
+    let known = try await context.api.rooms()
+    let byID = Dictionary(known.map { ($0.room, $0) }) { first, _ in first }
+    for room in roomsByID.values {
+      let health = await room.health
+      guard let theirs = byID[room.id] else {
+        if health != .left { try await room.lostMembership() }
+        continue
+      }
+      try await room.catchUp(theirs)
+    }
+  }
+
+  /// Follows a room on the open socket, or has the long poll begin again with it.
+  func follow(_ room: Room) async {
+    poll?.cancel()
+    guard let link = context.link else { return }
+    try? await link.follow([await room.cursor])
+  }
+
+  // MARK: Socket
+
+  private func socketOnce() async throws {
+    let link = SocketLink(try await openSocket())
+    defer { context.link = nil }
+    do {
+      try await withTaskCancellationHandler {
+        try await live(on: link)
+      } onCancel: {
+        Task { await link.end() }
+      }
+      await link.end()
+    } catch {
+      await link.end()
+      throw error
+    }
+    switch link.closeCode.map(CloseCode.remedy(for:)) ?? .reconnect {
+    case .reconnect: throw ChatError(.relayUnreachable)
+    case .refreshToken: await context.session.expire()
+    case .logIn: throw ChatError(.sessionEnded)
+    case .giveUp: throw ChatError(.protocolViolation)
+    }
+  }
+
+  private func openSocket() async throws -> any RelaySocket {
+    do { return try await context.api.openSocket() } catch let error as ChatError {
+      guard error == ChatError(.webSocketRefused), error.socketStatus == 401 else { throw error }
+      // The token, not the way: with a fresh one it may open.
+      await context.session.expire()
+      return try await context.api.openSocket()
+    }
+  }
+
+  private func live(on link: SocketLink) async throws {
+    guard case .ready? = try await link.next() else { throw ChatError(.relayUnreachable) }
+    try await catchUp()
+    context.link = link
+    var cursors: [RoomCursor] = []
+    for room in roomsByID.values where await room.health == .good { cursors.append(await room.cursor) }
+    if !cursors.isEmpty { try await link.follow(cursors) }
+    tell(.live)
+    let upkeep = Task { try await self.upkeep() }
+    defer { upkeep.cancel() }
+    while let frame = try await link.next() { try await take(frame, link) }
+  }
+
+  /// What waits here goes out once the connection stands, beside what comes in.
+  private func upkeep() async throws {
+    for room in roomsByID.values { await room.flushOutbox() }
+    try await refillKeyPackages()
+  }
+
+  private func take(_ frame: RelayFrame, _ link: SocketLink) async throws {
+    switch frame {
+    case .entry(let entry):
+      await roomsByID[entry.room]?.push(entry)
+    case .following(_, let statuses):
+      for status in statuses { await take(status, link) }
+    case .behind(let room, _):
+      guard let room = roomsByID[room] else { return }
+      // Beside the frames of other rooms, which must not wait for it.
+      Task {
+        try? await room.pull()
+        try? await link.follow([await room.cursor])
+      }
+    case .look(.welcomes):
+      Task { try? await takeWelcomes() }
+    case .look(.keyPackages):
+      Task { try? await refillKeyPackages() }
+    case .refused(_, let code, _):
+      // A follow was refused: without it nothing would come.
+      throw ChatError(.relayUnreachable, detail: "frame refused with code \(code)")
+    case .ready, .sent: break
+    }
+  }
+
+  private func take(_ status: FollowStatus, _ link: SocketLink) async {
+    guard let room = roomsByID[status.room] else { return }
+    switch status.outcome {
+    case .gone: try? await room.lostMembership()
+    case .live:
+      if await room.cursor.position.sequence < status.last.sequence { Task { try? await room.pull() } }
+    case .incarnationChanged:
+      Task {
+        try? await room.pull()
+        try? await link.follow([await room.cursor])
+      }
+    }
+  }
+
+  // MARK: Long polls
+
+  private func pollOnce() async throws {
+    try await catchUp()
+    tell(.polling)
+    for room in roomsByID.values { await room.flushOutbox() }
+    try await refillKeyPackages()
+    while !Task.isCancelled, !isClosed {
+      var cursors: [RoomCursor] = []
+      for room in roomsByID.values where await room.health == .good { cursors.append(await room.cursor) }
+      let asked = cursors
+      let task = Task { try await context.api.poll(asked, wait: Limits.longPollSeconds - 5) }
+      poll = task
+      let answer: PollResponse
+      do {
+        answer = try await withTaskCancellationHandler {
+          try await task.value
+        } onCancel: {
+          task.cancel()
+        }
+      } catch {
+        // Cancelled because the rooms changed: ask again with the new ones.
+        if task.isCancelled, !Task.isCancelled, !isClosed { continue }
+        throw error
+      }
+      for id in answer.gone { try? await roomsByID[id]?.lostMembership() }
+      for theirs in answer.ahead { try await roomsByID[theirs.room]?.catchUp(theirs) }
+      if answer.welcomes > 0 { try await takeWelcomes() }
+    }
+  }
+}
+
+extension Room {
+  var cursor: RoomCursor { RoomCursor(room: id, position: machine.position) }
+
+  /// Brings the room up to where the relay says it is, settles what was in flight, and sends what waits.
+  func catchUp(_ theirs: RoomResponse) async throws {
+    if stored.health == .left {
+      // The relay counts this account in again; only a new Welcome can say more.
+      return
+    }
+    let isBehind = theirs.position != machine.position
+    do {
+      if isBehind { try await pull() }
+      if pending != nil { try await exclusively { try await settlePending() } }
+    } catch let error as ChatError {
+      // A commit that the relay refuses for good was somebody's wish, and is not the room's end.
+      guard error.relayCode != nil, !error.isRetryable else { throw error }
+      let finding = context.finding(.notSent, room: id, "a change was refused: \(error.code)")
+      try context.store.write { try $0.add(finding) }
+      context.hub.tell([.refused(finding)])
+    }
+    if context.configuration.connection == .manual {
+      try? await commitReceived()
+      await flushOutbox()
+    }
+    scheduleCommit()
+  }
+}

@@ -1,0 +1,261 @@
+import Content
+import CryptoPrimitives
+import E2ECrypto
+import RelayProtocol
+import WireCodec
+
+// Taking in the log: each entry once, in order, on disk together with the cursor before anything is told.
+extension Room {
+  /// What one transaction has come to, to be told after it.
+  struct Batch {
+    var events: [Event] = []
+    var delivered: [Message.ID] = []
+    var isEpochNew = false
+    var isGroupChanged = false
+    /// Identities to ask for before the next entry can be taken.
+    var wanted: Set<UserID> = []
+  }
+
+  // MARK: Entries come
+
+  /// Takes a pushed entry. Returns at once unless very much waits.
+  func push(_ entry: LogEntry) async {
+    inbox.append(entry)
+    if drain == nil {
+      drain = Task { await drainInbox() }
+    } else if inbox.count > 1000 {
+      await drain?.value
+    }
+  }
+
+  private func drainInbox() async {
+    while !inbox.isEmpty {
+      let entries = inbox
+      inbox = []
+      // What fails here is fetched again with the next look at the log.
+      try? await exclusively { try await take(entries) }
+    }
+    drain = nil
+  }
+
+  /// Brings the room up to the log's end.
+  func pull() async throws { try await exclusively { try await pullLog() } }
+
+  private func take(_ entries: [LogEntry]) async throws {
+    for action in machine.received(entries) {
+      switch action {
+      case .process(let entries): try await process(entries)
+      case .pull: try await pullLog()
+      case .restart: break
+      }
+    }
+  }
+
+  /// To be called inside the gate.
+  func pullLog() async throws {
+    var restarts = 0
+    while true {
+      let page: LogResponse
+      do {
+        page = try await context.api.log(of: id, after: machine.position)
+      } catch let error as ChatError where error.relayCode == .incarnationChanged && restarts < 2 {
+        restarts += 1
+        try restart(at: try await context.api.room(id).position)
+        continue
+      } catch let error as ChatError where error.relayCode == .roomNotFound {
+        try lostMembership()
+        throw error
+      }
+      if machine.heard(page.last).contains(where: { if case .restart = $0 { true } else { false } }) {
+        try restart(at: page.last)
+      }
+      let before = machine.position
+      for case .process(let entries) in machine.received(page.entries) { try await process(entries) }
+      if machine.isCaughtUp { return }
+      // A page that leads nowhere must not be asked for for ever.
+      guard machine.position != before else { throw ChatError(.protocolViolation) }
+    }
+  }
+
+  /// The relay's log began anew: what it holds is read from its start, and what was read before is recognised.
+  private func restart(at newest: StreamPosition) throws {
+    let finding = context.finding(.historyLost, room: id, "the relay's log of the room began anew")
+    var next = stored
+    next.position = StreamPosition(incarnation: newest.incarnation, sequence: 0)
+    try write { store in
+      try store.save(next)
+      try store.add(finding)
+    }
+    stored = next
+    machine = SyncMachine(position: next.position)
+    _ = machine.heard(newest)
+    context.hub.tell([.relayMismatch(finding)])
+  }
+
+  /// The relay says that this account is not a member.
+  func lostMembership() throws {
+    guard stored.health != .left else { return }
+    var next = stored
+    next.health = .left
+    try write { try $0.save(next) }
+    stored = next
+    context.hub.tell([.removedFromRoom(RoomChange(room: id, name: next.name, by: nil))])
+  }
+
+  // MARK: One entry after the other
+
+  private func process(_ entries: [LogEntry]) async throws {
+    var rest = entries[...]
+    var asked: Set<UserID> = []
+    while let first = rest.first {
+      var batch = Batch()
+      try write { store in
+        while let entry = rest.first {
+          guard try take(entry, in: store, asked: asked, &batch) else { break }
+          rest.removeFirst()
+          asked = []
+        }
+        if rest.first != first {
+          if batch.isGroupChanged, let box { try save(box, wholeEpoch: batch.isEpochNew, in: store) }
+          try store.save(stored)
+        }
+      }
+      tell(batch)
+      for user in batch.wanted {
+        asked.insert(user)
+        do { try await Trust(context: context).fetch(user: user) } catch let error as ChatError {
+          // An identity that proves nothing is a verdict; a relay that does not answer is none.
+          guard error == ChatError(.identityInvalid) || error == ChatError(.userNotFound) else { throw error }
+        }
+      }
+    }
+    scheduleCommit()
+  }
+
+  private func tell(_ batch: Batch) {
+    context.hub.tell(batch.events)
+    for message in batch.delivered { settle(message) }
+  }
+
+  /// Takes one entry in, or returns `false` if identities are needed first: they stand in `batch.wanted`.
+  private func take(
+    _ entry: LogEntry, in store: any StoreTransaction, asked: Set<UserID>, _ batch: inout Batch
+  ) throws -> Bool {
+    let hash = ClientContext.hash(entry.message.bytes)
+    if let index = outbox.firstIndex(where: { $0.hash == hash }) {
+      try acknowledge(outbox[index], at: entry.sequence, in: store, &batch)
+    } else if let own = pending, own.hash == hash, entry.kind == .commit {
+      try mergeOwn(own, in: store, &batch)
+    } else if try store.message(at: entry.sequence, in: id)?.hash == hash {
+      // Acknowledged before the log brought it.
+    } else if stored.health != .good {
+      // Nothing more can be read here; the place in the log is kept.
+    } else {
+      guard try receive(entry, hash, in: store, asked: asked, &batch) else { return false }
+    }
+    advance(past: entry, hash)
+    return true
+  }
+
+  private func advance(past entry: LogEntry, _ hash: [UInt8]) {
+    var writer = Writer()
+    writer.writeVector(stored.orderHash)
+    writer.write(entry.sequence)
+    writer.write(entry.epoch)
+    writer.write(entry.kind.rawValue)
+    writer.writeVector(hash)
+    stored.orderHash = ClientContext.hash(writer.bytes)
+    stored.position.sequence = entry.sequence
+    machine.took(entry.sequence)
+  }
+
+  private func receive(
+    _ entry: LogEntry, _ hash: [UInt8], in store: any StoreTransaction, asked: Set<UserID>, _ batch: inout Batch
+  ) throws -> Bool {
+    guard EntryHeader.fits(entry, room: id) else {
+      try note(.undecryptable, entry, "not a message of this room, epoch and kind", in: store, &batch)
+      return true
+    }
+    let box = try self.group()
+    let received: Received
+    do {
+      received = try box.group.receive(entry.message.bytes)
+    } catch {
+      try refuse(entry, error, in: store, &batch)
+      return true
+    }
+    switch consume received {
+    case .application(let message):
+      batch.isGroupChanged = true
+      try take(message, entry, hash, in: store, &batch)
+    case .proposal(let proposal):
+      try take(proposal, entry, box, in: store, &batch)
+    case .commit(let commit):
+      return try take(commit, entry, box, in: store, asked: asked, &batch)
+    }
+    return true
+  }
+
+  private func refuse(
+    _ entry: LogEntry, _ error: MLSError, in store: any StoreTransaction, _ batch: inout Batch
+  ) throws {
+    switch error.code {
+    case .ownMessage, .keyConsumed, .staleHandshake:
+      try note(.replayed, entry, "an entry that was read before", in: store, &batch)
+    case .epochTooOld:
+      try note(.undecryptable, entry, "of an epoch whose keys are erased", in: store, &batch)
+    case .futureEpoch:
+      stored.health = .stopped
+      try note(.invalidCommit, entry, "the room went on without this device", in: store, &batch)
+    case .fault:
+      throw ChatError(.internalError, underlying: error)
+    default:
+      try note(.undecryptable, entry, "damaged or forged: \(error.code)", in: store, &batch)
+    }
+  }
+
+  func note(
+    _ code: Finding.Code, _ entry: LogEntry, _ detail: String, person: Person? = nil, in store: any StoreTransaction,
+    _ batch: inout Batch
+  ) throws {
+    let finding = context.finding(code, room: id, person: person, sequence: entry.sequence, detail)
+    try store.add(finding)
+    batch.events.append(code == .undecryptable ? .undecryptable(finding) : .refused(finding))
+  }
+
+  // MARK: Messages
+
+  private func take(
+    _ message: ApplicationMessage, _ entry: LogEntry, _ hash: [UInt8], in store: any StoreTransaction,
+    _ batch: inout Batch
+  ) throws {
+    guard
+      let credential = LeafCheck.credential(of: message.senderCredential, signatureKey: message.senderSignatureKey)
+    else { return try note(.invalidLeaf, entry, "the sender's leaf proves nothing", in: store, &batch) }
+    let sender = try person(credential.user, in: store)
+    let opened: Envelope.Opened
+    do { opened = try Envelope.open(message.content) } catch {
+      return try note(.unreadableContent, entry, "content of another kind", person: sender, in: store, &batch)
+    }
+    let id = try Envelope.id(opened.encoded, salt: opened.content.salt, sender: sender.id, room: self.id)
+    guard try store.message(id, in: self.id) == nil else {
+      return try note(.replayed, entry, "a message that was sent before", person: sender, in: store, &batch)
+    }
+    let own = try context.identity().user
+    let shown = Message(
+      id: id, room: self.id, sender: sender, text: opened.content.plainText,
+      sentAt: Moment(millisecondsSince1970: opened.sentAt), receivedAt: context.moment, sequence: entry.sequence,
+      state: sender.id == own ? .sent : .received)
+    try store.insert(
+      MessageRecord(
+        message: shown, hash: hash, content: opened.encoded, isOwn: sender.id == own, position: entry.sequence))
+    stored.lastActivity = max(stored.lastActivity, context.now)
+    batch.events.append(.message(shown))
+  }
+
+  func person(_ user: UserID, in store: any StoreTransaction) throws -> Person {
+    let own = try context.identity().person
+    return user == own.id
+      ? own : try store.decode(Pin.self, user.bytes)?.person ?? Person(id: user, username: "\(user)")
+  }
+}
