@@ -20,7 +20,7 @@ extension Command {
       if !context.output.isJSON {
         for message in try await room.history(limit: 10) { context.output.print([], text: Lines.message(message)) }
         if Terminal.outputIsTerminal {
-          Terminal.diagnose("* in \(SafeText.line(try await room.name)): type a line to send it, /help for more")
+          Terminal.diagnose("* in \(SafeText.line(await room.name)): type a line to send it, /help for more")
         }
       }
       let showing = Task {
