@@ -4,7 +4,7 @@ import Glibc
 /// Absolute times drift with the machine: read the ratios.
 let topics: [(String, String, @Sendable () async throws -> Void)] = [
   ("mls", "protect, unprotect, create, join and commit, in units of one signature", { try MLSBench.run() }),
-  ("store", "durable messages on SQLite beside bare inserts, and transactions a message", { try await StoreBench.run() }),
+  ("store", "durable messages on SQLite beside bare inserts", { try await StoreBench.run() }),
   ("relay", "fan-out, latency, memory of idle sockets, durable sends", { try await RelayBench.run() }),
   ("start", "chat-cli from cold: --version and send", { try await StartBench.run() }),
 ]
