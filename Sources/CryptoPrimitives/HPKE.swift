@@ -31,6 +31,22 @@ public struct HPKE: Hashable, Sendable {
     return (sender.kemOutput, try sender.seal(plaintext, associatedData: associatedData))
   }
 
+  /// Hashes an `info` once for many receivers, for whom ``seal(to:info:plaintext:)`` then need not read it again.
+  public func prepare(info: [UInt8]) -> HPKEInfo { HPKEInfo(self, info) }
+
+  /// Seals a secret with an `info` prepared by this very suite; otherwise as for public bytes.
+  ///
+  /// - Throws: `invalidPublicKey` as for public bytes; `invalidLength` if another suite prepared the `info`.
+  public func seal(
+    to publicKey: [UInt8], info: HPKEInfo, plaintext: Secret
+  ) throws(CryptoError) -> (kemOutput: [UInt8], ciphertext: [UInt8]) {
+    guard info.suite == self else { throw CryptoError(.invalidLength) }
+    let (secret, encapsulation) = try kem.encapsulate(to: publicKey)
+    var sender = HPKESender(
+      kemOutput: encapsulation, context: try HPKEContext(self, sharedSecret: secret, info: info))
+    return (encapsulation, try sender.seal(plaintext))
+  }
+
   /// Opens what `seal` made for `key`.
   ///
   /// - Throws: `invalidPublicKey` or `authenticationFailed`: discard the input.
@@ -80,6 +96,21 @@ public struct HPKE: Hashable, Sendable {
 
   fileprivate var suiteID: [UInt8] {
     Array("HPKE".utf8) + kem.rawValue.bigEndianBytes + hash.hpkeIdentifier.bigEndianBytes + aead.rawValue.bigEndianBytes
+  }
+}
+
+/// An `info` in the form that the key schedule takes it in (RFC 9180 section 5.1, `key_schedule_context`).
+public struct HPKEInfo: Hashable, Sendable {
+  fileprivate let suite: HPKE
+  fileprivate let keyScheduleContext: [UInt8]
+
+  fileprivate init(_ suite: HPKE, _ info: [UInt8]) {
+    let labelled = LabelledKDF(hash: suite.hash, suiteID: suite.suiteID)
+    let pskIDHash = labelled.extract(salt: .empty, label: "psk_id_hash", inputKey: .empty)
+    let infoHash = labelled.extract(salt: .empty, label: "info_hash", inputKey: Secret(copying: info))
+    self.suite = suite
+    // 0 is base mode. Both hashes are of public values.
+    keyScheduleContext = [0] + pskIDHash.withBytes { [UInt8]($0) } + infoHash.withBytes { [UInt8]($0) }
   }
 }
 
@@ -170,11 +201,12 @@ private struct HPKEContext: ~Copyable, Sendable {
   private var sequence: UInt64 = 0
 
   init(_ suite: HPKE, sharedSecret: Secret, info: [UInt8]) throws(CryptoError) {
+    try self.init(suite, sharedSecret: sharedSecret, info: suite.prepare(info: info))
+  }
+
+  init(_ suite: HPKE, sharedSecret: Secret, info: HPKEInfo) throws(CryptoError) {
     let labelled = LabelledKDF(hash: suite.hash, suiteID: suite.suiteID)
-    let pskIDHash = labelled.extract(salt: .empty, label: "psk_id_hash", inputKey: .empty)
-    let infoHash = labelled.extract(salt: .empty, label: "info_hash", inputKey: Secret(copying: info))
-    // 0 is base mode. Both hashes are of public values.
-    let context = [0] + pskIDHash.withBytes { [UInt8]($0) } + infoHash.withBytes { [UInt8]($0) }
+    let context = info.keyScheduleContext
     let secret = labelled.extract(salt: sharedSecret, label: "secret", inputKey: .empty)
     // All that may throw comes first: a value that cannot be copied must not be left half made.
     let key = try labelled.expand(secret, label: "key", info: context, length: suite.aead.keySize)
