@@ -117,6 +117,7 @@ extension Group {
     do {
       sealedInfo = try suite.aead.seal(key: key, nonce: nonce, plaintext: info.encoded)
     } catch { throw MLSError(.fault) }
+    let sealer = suite.sealer("Welcome", context: sealedInfo)
     // Without a path, the secrets are the same for everybody.
     let common = GroupSecrets(joinerSecret: joinerSecret, pathSecret: nil, psks: list.psks).encode()
     var secrets: [Welcome.EncryptedGroupSecrets] = []
@@ -127,8 +128,7 @@ extension Group {
       secrets.append(
         Welcome.EncryptedGroupSecrets(
           newMember: suite.keyPackageRef(keyPackage),
-          encryptedGroupSecrets: try suite.seal(
-            plaintext ?? common, to: keyPackage.initKey, "Welcome", context: sealedInfo)))
+          encryptedGroupSecrets: try sealer.seal(plaintext ?? common, to: keyPackage.initKey)))
     }
     return MLSMessage.welcome(
       Welcome(cipherSuite: suite.number, secrets: secrets, encryptedGroupInfo: sealedInfo)

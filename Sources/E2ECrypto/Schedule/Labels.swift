@@ -101,13 +101,15 @@ extension CipherSuite.Algorithms {
     signContent(label, context)
   }
 
+  /// What seals secrets to many keys under one context, however long, that is hashed but once.
+  func sealer(_ label: StaticString, context: [UInt8]) -> LabelledSealer {
+    LabelledSealer(hpke: hpke, info: hpke.prepare(info: encryptContext(label, context)))
+  }
+
   func seal(
     _ plaintext: Secret, to key: [UInt8], _ label: StaticString, context: [UInt8]
   ) throws(MLSError) -> HPKECiphertext {
-    do {
-      let sealed = try hpke.seal(to: key, info: encryptContext(label, context), plaintext: plaintext)
-      return HPKECiphertext(kemOutput: sealed.kemOutput, ciphertext: sealed.ciphertext)
-    } catch { throw MLSError.rejected(.leafKeysWellFormed) }
+    try sealer(label, context: context).seal(plaintext, to: key)
   }
 
   func open(
@@ -121,6 +123,19 @@ extension CipherSuite.Algorithms {
 
   func deriveKeyPair(_ secret: Secret) throws(MLSError) -> HPKEPrivateKey {
     do { return try HPKEPrivateKey.deriveKeyPair(kem, inputKey: secret) } catch { throw MLSError(.fault) }
+  }
+}
+
+/// EncryptWithLabel with a fixed label and context (RFC 9420 section 5.1.3).
+struct LabelledSealer {
+  fileprivate let hpke: HPKE
+  fileprivate let info: HPKEInfo
+
+  func seal(_ plaintext: Secret, to key: [UInt8]) throws(MLSError) -> HPKECiphertext {
+    do {
+      let sealed = try hpke.seal(to: key, info: info, plaintext: plaintext)
+      return HPKECiphertext(kemOutput: sealed.kemOutput, ciphertext: sealed.ciphertext)
+    } catch { throw MLSError.rejected(.leafKeysWellFormed) }
   }
 }
 

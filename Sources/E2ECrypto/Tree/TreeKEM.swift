@@ -60,12 +60,13 @@ extension RatchetTree {
   func seal(
     _ secrets: PathSecrets, leafNode: LeafNode, context: [UInt8], added: Set<NodeIndex>
   ) throws(MLSError) -> UpdatePath {
+    let sealer = suite.sealer("UpdatePathNode", context: context)
     var nodes: [UpdatePath.Node] = []
     for (position, step) in secrets.path.enumerated() {
       var sealed: [HPKECiphertext] = []
       for node in resolution(of: step.sibling) where !added.contains(node) {
         guard let key = encryptionKey(of: node) else { throw MLSError(.fault) }
-        sealed.append(try suite.seal(secrets.secrets[position], to: key, "UpdatePathNode", context: context))
+        sealed.append(try sealer.seal(secrets.secrets[position], to: key))
       }
       nodes.append(
         UpdatePath.Node(encryptionKey: secrets.keys[position].publicKey, encryptedPathSecrets: sealed))
