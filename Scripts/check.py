@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The checks that need more than a shell line. Each takes a root folder and yields findings; none means well.
 
-usage: check.py imports|length|traps|paths|quickstart|citations|hygiene
+usage: check.py imports|length|traps|paths|quickstart|wire|citations|hygiene
 """
 
 import os
@@ -146,7 +146,7 @@ def traps(root):
 # --- paths
 
 TICKED = re.compile(r"`([^`\n]+)`")
-LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^ *```.*?^ *```", re.S | re.M)
 
 
@@ -210,18 +210,51 @@ def quickstart(root):
     if not (root / snippet_name).exists():
         yield f"{snippet_name}: missing"
         return
-    snippet = re.search(
-        r"^// README: begin\n(.*?)^// README: end$", read(root, snippet_name), re.S | re.M)
+    snippet = re.search(r"^// snippet.show\n(.*?)^// snippet.hide$", read(root, snippet_name), re.S | re.M)
     quoted = re.search(
         r"<!-- Snippets/QuickStart.swift -->\n```swift\n(.*?)^```$", read(root, "README.md"), re.S | re.M)
     if not snippet or not quoted:
         yield f"README.md and {snippet_name}: the markers around the quick start are missing"
         return
-    if snippet.group(1).strip() != quoted.group(1).strip():
+    # The import stands above what the snippet shows, and in the quotation.
+    if "import ChatSDK\n\n" + snippet.group(1).strip() != quoted.group(1).strip():
         yield f"README.md: the quick start is not what {snippet_name} compiles"
     lines = [line for line in snippet.group(1).splitlines() if line.strip() and line.strip() != "}"]
     if len(lines) > 10:
         yield f"{snippet_name}: {len(lines)} lines of code; ten are promised"
+
+
+# --- wire
+
+def wire(root, document="docs/protocol.md"):
+    """The tables of docs/protocol.md hold the routes, codes and frames of Sources/RelayProtocol, and no others."""
+    page = read(root, document)
+    source = "Sources/RelayProtocol/"
+    expected = {
+        "route": {f"{method.upper()} {path}" for method, path in re.findall(
+            r"= Route\(\.(\w+), \"([^\"]+)\"", read(root, source + "Routes.swift"))},
+        "code": set(re.findall(
+            r"= RelayCode\(\"(\w+)\", (\d+), (\d+)", read(root, source + "RelayCode.swift"))),
+        "close code": set(re.findall(r"= CloseCode\(number: (\d+)", read(root, source + "CloseCode.swift"))),
+        "frame": set(re.findall(
+            r"^    case (\d+):\s+(?:let|self|guard)", read(root, source + "ClientFrame.swift")
+            + read(root, source + "RelayFrame.swift"), re.M)),
+    }
+    frames = page.partition("| Type | Frame |")[2].partition("\n\n")[0]
+    stated = {
+        "route": {f"{method} {path}" for method, path in re.findall(r"^\| ([A-Z]+) \| `([^`]+)`", page, re.M)},
+        "code": {(text, number, status) for number, text, status in re.findall(
+            r"\| (\d+) \| `(\w+)` \| (\d+) (?=\|)", page)},
+        "close code": set(re.findall(r"^\| (\d{4}) \|", page, re.M)),
+        "frame": set(re.findall(r"^\| (\d+) \|", frames, re.M)),
+    }
+    for kind, values in expected.items():
+        if not values:
+            yield f"{source}: no {kind} was found there; this check reads it no longer"
+        for value in sorted(values - stated[kind]):
+            yield f"{document}: the {kind} {value} is missing"
+        for value in sorted(stated[kind] - values):
+            yield f"{document}: the {kind} {value} is not in {source}"
 
 
 # --- citations
@@ -278,7 +311,7 @@ def hygiene(root):
                 yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {finding}"
 
 
-CHECKS = {check.__name__: check for check in (imports, length, traps, paths, quickstart, citations, hygiene)}
+CHECKS = {check.__name__: check for check in (imports, length, traps, paths, quickstart, wire, citations, hygiene)}
 
 
 def main():

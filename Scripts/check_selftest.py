@@ -14,12 +14,24 @@ TABLE = """
 E2ECrypto | WireCodec | Foundation | no system
 E2ECrypto | | word:await | a value
 RelayServer | Networking | E2ECrypto | cannot read
+RelayProtocol | | |
 Snippets | ChatSDK | |
 Tests | Testing E2ECrypto | |
 PublicAPITests | ChatSDK Testing | @testable | outsider
 """
-QUICK = "// README: begin\nimport ChatSDK\n// README: end\n"
-README = "# Kin\n[model](docs/threat-model.md) `Sources/E2ECrypto/`\n<!-- Snippets/QuickStart.swift -->\n```swift\nimport ChatSDK\n```\n"
+QUICK = "import ChatSDK\n// snippet.show\ntry await run()\n// snippet.hide\n"
+README = "# Kin\n[model](docs/threat-model.md) `Sources/E2ECrypto/`\n<!-- Snippets/QuickStart.swift -->\n```swift\nimport ChatSDK\n\ntry await run()\n```\n[wire](docs/protocol.md)\n"
+WIRE = """
+| GET | `/livez` | a |
+
+| Type | Frame |
+|---|---|
+| 1 | authenticate |
+| 129 | ready |
+
+| 4000 | broken |
+| 1 | `invalid_request` | 400 |
+"""
 SOUND = {
     "README.md": README,
     "Scripts/imports.txt": TABLE,
@@ -28,6 +40,12 @@ SOUND = {
     "Sources/RelayServer/Relay.swift": "package import Networking\n",
     "Tests/E2ECryptoTests/GroupTests.swift":
         "import Testing\n@testable import E2ECrypto\nstruct GroupTests {\n  @Test(\"x\") func joins() {}\n}\n",
+    "docs/protocol.md": WIRE,
+    "Sources/RelayProtocol/Routes.swift": "static let live = Route(.get, \"/livez\", .none)\n",
+    "Sources/RelayProtocol/RelayCode.swift": "static let invalidRequest = RelayCode(\"invalid_request\", 1, 400)\n",
+    "Sources/RelayProtocol/CloseCode.swift": "static let violation = CloseCode(number: 4000, remedy: .giveUp)\n",
+    "Sources/RelayProtocol/ClientFrame.swift": "    case 1:\n      self = .authenticate\n",
+    "Sources/RelayProtocol/RelayFrame.swift": "    case 129:\n      self = .ready\n",
     "docs/threat-model.md": "| 1 | ghost | covered | `GroupTests/joins` |\n| 2 | swap | open | |\n",
 }
 # What is changed in the sound project, which check must speak, and a word that it must say.
@@ -61,9 +79,15 @@ FAULTS = [
     ("paths", "README.md", README + "[a](docs/gone.md)\n", "docs/gone.md"),
     ("paths", "README.md", README + "[a](docs/threat-model.md#gone)\n", "#gone"),
     ("paths", "docs/lonely.md", "# Lonely\n", "no chain of links"),
-    ("quickstart", "README.md", README.replace("import ChatSDK", "import Chat"), "not what"),
+    ("quickstart", "README.md", README.replace("await run", "await walk"), "not what"),
     ("quickstart", "Snippets/QuickStart.swift", "import ChatSDK\n", "markers"),
-    ("quickstart", "Snippets/QuickStart.swift", QUICK.replace("import ChatSDK\n", "let a = 1\n" * 11), "ten are promised"),
+    ("quickstart", "Snippets/QuickStart.swift", QUICK.replace("try await run()\n", "let a = 1\n" * 11), "ten are promised"),
+    ("wire", "docs/protocol.md", WIRE.replace("/livez", "/alive"), "GET /livez is missing"),
+    ("wire", "docs/protocol.md", WIRE + "| PUT | `/v1/gone` | a |\n", "PUT /v1/gone is not in"),
+    ("wire", "docs/protocol.md", WIRE.replace("| 400", "| 401"), "invalid_request"),
+    ("wire", "docs/protocol.md", WIRE.replace("4000", "4001"), "close code 4000 is missing"),
+    ("wire", "docs/protocol.md", WIRE.replace("| 129 | ready |\n", ""), "frame 129 is missing"),
+    ("wire", "Sources/RelayProtocol/CloseCode.swift", "", "reads it no longer"),
     ("citations", "docs/threat-model.md", "| 1 | ghost | covered | `GroupTests/leaves` |\n", "no test GroupTests/leaves"),
     ("citations", "docs/threat-model.md", "| 1 | ghost | covered | |\n", "names 0 tests"),
     ("hygiene", "README.md", README + "see /home/somebody/kin\n", "machine"),
