@@ -28,7 +28,7 @@ extension Group {
   /// nothing in it tells that the group is not a fake one.
   /// - Parameter removing: our own old leaf, if this is a return.
   /// - Throws: ``MLSError/Code/unsupported`` if the group info lacks the external key; otherwise as for
-  ///   ``join(welcome:keyPackage:identity:ratchetTree:psks:policy:)``.
+  ///   ``join(welcome:keyPackage:identity:ratchetTree:psks:resumption:policy:)``.
   public static func joinExternally(
     groupInfo: [UInt8], identity: ClientIdentity, capabilities: Capabilities = Capabilities(),
     leafExtensions: [Extension] = [], ratchetTree: [UInt8]? = nil, removing: LeafIndex? = nil,
@@ -42,8 +42,7 @@ extension Group {
     let externalKey = try ExternalPub(strictly: data).key
     let (kemOutput, initSecret) = try ExternalInitSecret.make(suite, externalKey: externalKey)
 
-    var store = PSKStore()
-    for psk in psks { store.external[psk.id] = psk.secret }
+    let store = PSKStore(external: psks, resumption: [])
     var proposals: [Proposal] = [.externalInit(kemOutput: kemOutput)]
     if let removing { proposals.append(.remove(removing)) }
     for psk in psks {

@@ -26,11 +26,12 @@ extension Group {
   ///
   /// That the group's id is not in use already is for the caller to check, on the effects.
   /// - Parameter ratchetTree: the tree, if the welcome does not carry it.
+  /// - Parameter resumption: secrets of groups that this one may be the successor or a branch of.
   /// - Throws: ``MLSError/Code/notForUs`` if the welcome names another key package; ``MLSError/Code/missingTree``: fetch it
   ///   and try again; ``MLSError/Code/unknownPSK``; otherwise the rule that the welcome or its tree breaks: decline.
   public static func join(
     welcome: [UInt8], keyPackage: KeyPackageBundle, identity: ClientIdentity, ratchetTree: [UInt8]? = nil,
-    psks: [ExternalPSK] = [], policy: GroupPolicy = GroupPolicy()
+    psks: [ExternalPSK] = [], resumption: [ResumptionPSK] = [], policy: GroupPolicy = GroupPolicy()
   ) throws(MLSError) -> PendingJoin {
     guard case .welcome(let welcome) = try MLSMessage(strictly: welcome) else { throw MLSError(.unsupported) }
     guard identity.signingKey.publicKey == keyPackage.keyPackage.leafNode.signatureKey else {
@@ -39,8 +40,7 @@ extension Group {
     let suite = try CipherSuite.algorithms(of: welcome.cipherSuite)
     try Rule.welcomeSuite.require(keyPackage.keyPackage.cipherSuite == welcome.cipherSuite)
     let secrets = try welcome.openSecrets(suite, keyPackage)
-    var store = PSKStore()
-    for psk in psks { store.external[psk.id] = psk.secret }
+    let store = PSKStore(external: psks, resumption: resumption)
     let pskSecret = try store.combine(suite, secrets.psks)
     let unverified = try welcome.openGroupInfo(suite, joinerSecret: secrets.joinerSecret, pskSecret: pskSecret)
     let (info, tree) = try unverified.verifiedWithTree(suite, given: ratchetTree, maxLifetime: policy.maxLifetime)

@@ -100,6 +100,11 @@ public struct Group: ~Copyable, Sendable {
     return try state.secrets.export(state.suite, label: Array(label.utf8), context: context, length: length)
   }
 
+  /// This epoch's secret for proving elsewhere that one was here (RFC 9420 section 8.6).
+  public var resumptionPSK: ResumptionPSK {
+    ResumptionPSK(groupID: groupID, epoch: epoch, secret: state.secrets.resumption)
+  }
+
   /// Makes a key known that commits and welcomes may name (RFC 9420 section 8.4). It is part of the saved state.
   public mutating func setPreSharedKey(_ psk: ExternalPSK) { psks.external[psk.id] = psk.secret }
 

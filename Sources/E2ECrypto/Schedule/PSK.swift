@@ -12,6 +12,19 @@ public struct ExternalPSK: Sendable {
   }
 }
 
+/// The secret of one epoch of one group, by which members prove in another that they were there (RFC 9420 section 8.6).
+public struct ResumptionPSK: Sendable {
+  public let groupID: GroupID
+  public let epoch: Epoch
+  public let secret: Secret
+
+  public init(groupID: GroupID, epoch: Epoch, secret: Secret) {
+    self.groupID = groupID
+    self.epoch = epoch
+    self.secret = secret
+  }
+}
+
 enum PSKSecret {
   /// The one secret that a list of pre-shared keys makes, zero for none (RFC 9420 section 8.4).
   static func combine(_ suite: Suite, _ psks: [(id: PreSharedKeyID, secret: Secret)]) throws(MLSError) -> Secret {
@@ -36,6 +49,14 @@ struct PSKStore: Sendable {
   var external: [[UInt8]: Secret] = [:]
   /// Oldest first.
   private(set) var resumption: [(groupID: GroupID, epoch: Epoch, secret: Secret)] = []
+
+  init() {}
+
+  /// What a client has that joins a group.
+  init(external: [ExternalPSK], resumption: [ResumptionPSK]) {
+    for psk in external { self.external[psk.id] = psk.secret }
+    self.resumption = resumption.map { ($0.groupID, $0.epoch, $0.secret) }
+  }
 
   mutating func remember(_ groupID: GroupID, _ epoch: Epoch, _ secret: Secret, limit: Int) {
     resumption.append((groupID, epoch, secret))

@@ -194,6 +194,17 @@ import WireCodec
       try alice.forgeWelcome(to: invitee, context: context, tree: nodes.encoded, psks: [id(.application, nonce: 3)]))
     let unknown = try alice.forgeWelcome(to: invitee, context: context, tree: nodes.encoded, psks: [id(.branch)])
     #expect(throws: MLSError(.unknownPSK)) { try discard(invitee.join(unknown)) }
+    // A branch begins at epoch 1, and this group is further.
+    let source = alice.group.resumptionPSK
+    let branch = PreSharedKeyID(
+      source: .resumption(usage: .branch, groupID: source.groupID, epoch: source.epoch), nonce: Random.bytes(32))
+    let late = try alice.forgeWelcome(
+      to: invitee, context: context, tree: nodes.encoded, psks: [branch],
+      psk: try PSKSecret.combine(alice.suiteOf, [(branch, source.secret)]))
+    #expect(throws: MLSError.rejected(.welcomeResumptionEpoch)) {
+      _ = try Group.join(
+        welcome: late, keyPackage: invitee.bundle, identity: invitee.identity, resumption: [source])
+    }
   }
 
   // MARK: The tree's form
