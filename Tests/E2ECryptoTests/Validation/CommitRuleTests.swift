@@ -145,6 +145,31 @@ import WireCodec
       .newMemberCommit, by: bob, of: try alice.forgePublic(.proposal(.remove(LeafIndex(0))), as: .newMemberCommit))
   }
 
+  @Test func shortenedTagsAreRefused() throws {
+    bob.group.policy.acceptsPublicHandshakes = true
+    let message = try alice.forgePublic(.proposal(.remove(LeafIndex(3))))
+    let withoutTag = Array(message.dropLast(33))
+    for length in [0, 1, 16, 31] {
+      let shortened = withoutTag + [UInt8(length)] + message.suffix(32).prefix(length)
+      #expect(throws: MLSError(.badTag)) { try bob.note(shortened) }
+    }
+    let sealed = try alice.say("whole")
+    guard case .privateMessage(let whole) = try MLSMessage(decoding: sealed) else { return }
+    for missing in [1, 12, 16] {
+      var writer = Writer()
+      writer.write(ProtocolVersion.mls10)
+      writer.write(WireFormat.privateMessage)
+      writer.write(whole.groupID)
+      writer.write(whole.epoch)
+      writer.write(whole.contentType)
+      writer.writeVector(whole.authenticatedData)
+      writer.writeVector(whole.encryptedSenderData)
+      writer.writeVector(whole.ciphertext.dropLast(missing))
+      #expect(throws: MLSError(.decryptionFailed)) { try bob.hear(writer.bytes) }
+    }
+    #expect(try bob.hear(sealed) == "whole")
+  }
+
   // MARK: Paths
 
   @Test func pathIsThereWhereRequired() throws {
