@@ -53,9 +53,11 @@ extension ChatClient {
   /// Welcomes, then every room whose log is ahead, then what waits here.
   func catchUp() async throws {
     try await takeWelcomes()
+    // Taken before the question, so that a room made in between is not missed in the answer.
+    let mine = Array(roomsByID.values)
     let known = try await context.api.rooms()
     let byID = Dictionary(known.map { ($0.room, $0) }) { first, _ in first }
-    for room in roomsByID.values {
+    for room in mine {
       let health = await room.health
       guard let theirs = byID[room.id] else {
         if health != .left { try await room.lostMembership() }

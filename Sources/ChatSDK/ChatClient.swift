@@ -137,7 +137,8 @@ public actor ChatClient {
     try context.store.write { try $0.save(saved) }
     try await context.session.begin(response)
     context.setIdentity(identity)
-    try await refillKeyPackages()
+    // Without key packages nobody can invite this device; the next sync sees to it if this does not.
+    try? await refillKeyPackages()
     nudge.yield()
     guard let account = await account else { throw ChatError(.internalError) }
     return account

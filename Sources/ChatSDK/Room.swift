@@ -1,6 +1,7 @@
 import CryptoPrimitives
 import E2ECrypto
 public import RelayProtocol
+import WireCodec
 
 /// A room of this account: an MLS group, its history and its outbox.
 ///
@@ -165,6 +166,14 @@ extension Room {
     return fresh
   }
 
+  /// The same inside a transaction.
+  func group(in store: any StoreTransaction) throws -> GroupBox {
+    if let box { return box }
+    let fresh = try load(from: store)
+    box = fresh
+    return fresh
+  }
+
   func load(from store: any StoreTransaction) throws -> GroupBox {
     guard let epochPart = try store.record(.groupEpoch, id.bytes),
       let messagePart = try store.record(.groupMessage, id.bytes)
@@ -193,7 +202,9 @@ extension Room {
 
   /// The devices in the tree. Each was checked when it entered.
   func credentials() throws -> [DeviceCredential] {
-    try group().group.members.compactMap { LeafCheck.credential(of: $0) }
+    try group().group.members.compactMap { member in
+      member.credential.identity.flatMap { try? DeviceCredential(decoding: $0) }
+    }
   }
 
   func requireGood() throws {

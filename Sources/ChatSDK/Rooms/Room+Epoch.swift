@@ -15,8 +15,6 @@ extension Room {
     if let violation {
       try note(.forbiddenCommit, entry, "proposed: \(violation.rawValue)", in: store, &batch)
       // The group has it in its list now. Forget that, so that no commit of ours covers it.
-      self.box = nil
-      if batch.isGroupChanged { throw ChatError(.storeFailed, isRetryable: true) }
       self.box = try load(from: store)
       return
     }
@@ -80,14 +78,14 @@ extension Room {
 
   /// The relay has accepted a commit of ours.
   func mergeOwn(_ own: PendingRecord, in store: any StoreTransaction, _ batch: inout Batch) throws {
-    let box = try self.group()
+    let box = try group(in: store)
     guard let state = RoomState.of(box.group.extensions) else { throw ChatError(.roomStopped) }
+    try store.remove(.pendingCommit, id.bytes)
+    pending = nil
     let commit = try PendingCommit(restoring: Secret(copying: own.state))
     let effects = commit.effects
     try box.group.merge(consume commit)
     try entered(effects, box, before: state, in: store, &batch)
-    try store.remove(.pendingCommit, id.bytes)
-    pending = nil
     lastOwnEpoch = own.epoch
   }
 
@@ -98,7 +96,7 @@ extension Room {
   ) throws {
     batch.isGroupChanged = true
     batch.isEpochNew = true
-    let by = try LeafCheck.credential(of: effects.sender.credential).map { try person($0, in: store) }
+    let by = try LeafCheck.user(of: effects.sender.credential).map { try person($0, in: store) }
     if effects.removesSelf {
       stored.health = .left
       batch.events.append(.removedFromRoom(RoomChange(room: id, name: stored.name, by: by)))
@@ -139,7 +137,7 @@ extension Room {
 
 extension LeafCheck {
   /// The user of a credential whose leaf was checked before.
-  static func credential(of credential: Credential) -> UserID? {
+  static func user(of credential: Credential) -> UserID? {
     credential.identity.flatMap { try? DeviceCredential(decoding: $0) }?.user
   }
 }

@@ -33,7 +33,10 @@ extension Room {
       let entries = inbox
       inbox = []
       // What fails here is fetched again with the next look at the log.
-      try? await exclusively { try await take(entries) }
+      do { try await exclusively { try await take(entries) } } catch {
+        guard (try? await context.environment.sleep(.seconds(1))) != nil else { break }
+        try? await pull()
+      }
     }
     drain = nil
   }
@@ -176,7 +179,9 @@ extension Room {
       try note(.undecryptable, entry, "not a message of this room, epoch and kind", in: store, &batch)
       return true
     }
-    let box = try self.group()
+    // A proposal that is refused is forgotten by going back to what is on disk.
+    if entry.kind == .proposal, batch.isGroupChanged { return false }
+    let box = try group(in: store)
     let received: Received
     do {
       received = try box.group.receive(entry.message.bytes)
@@ -207,8 +212,6 @@ extension Room {
     case .futureEpoch:
       stored.health = .stopped
       try note(.invalidCommit, entry, "the room went on without this device", in: store, &batch)
-    case .fault:
-      throw ChatError(.internalError, underlying: error)
     default:
       try note(.undecryptable, entry, "damaged or forged: \(error.code)", in: store, &batch)
     }
@@ -229,10 +232,10 @@ extension Room {
     _ message: ApplicationMessage, _ entry: LogEntry, _ hash: [UInt8], in store: any StoreTransaction,
     _ batch: inout Batch
   ) throws {
-    guard
-      let credential = LeafCheck.credential(of: message.senderCredential, signatureKey: message.senderSignatureKey)
-    else { return try note(.invalidLeaf, entry, "the sender's leaf proves nothing", in: store, &batch) }
-    let sender = try person(credential.user, in: store)
+    guard let user = LeafCheck.user(of: message.senderCredential) else {
+      return try note(.invalidLeaf, entry, "the sender's leaf proves nothing", in: store, &batch)
+    }
+    let sender = try person(user, in: store)
     let opened: Envelope.Opened
     do { opened = try Envelope.open(message.content) } catch {
       return try note(.unreadableContent, entry, "content of another kind", person: sender, in: store, &batch)

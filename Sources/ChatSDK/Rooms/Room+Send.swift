@@ -132,6 +132,8 @@ extension Room {
       case .epochStale?, .epochUnknown?, .epochConflict?, .sendIDReused?:
         // A refusal says that the relay has no record of this send id: it may be sealed anew.
         try await pull()
+        // Without a step forward the answer would be the same for ever.
+        guard stored.epoch != entry.epoch || error.relayCode == .sendIDReused else { throw error }
         try reseal(entry)
       case .roomNotFound? where entry.route == .leave:
         try finishLeaving(entry)
