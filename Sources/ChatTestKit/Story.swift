@@ -39,11 +39,14 @@ public struct Story: Sendable {
   public func deliverAll(within limit: Duration = .seconds(20)) async throws -> Story {
     let clock = ContinuousClock()
     let deadline = clock.now + limit
+    var quietRounds = 0
     while true {
       try await world.syncAll()
       let states = try await world.states(of: id).map(\.state)
       let isQuiet = states.allSatisfy { $0.waiting == 0 && $0.sequence == states.first?.sequence }
-      if isQuiet, Set(states.map(\.epoch)).count <= 1 { return self }
+      quietRounds = isQuiet && Set(states.map(\.epoch)).count <= 1 ? quietRounds + 1 : 0
+      // What the last of a round sent, the first of it has not seen.
+      if quietRounds == 2 { return self }
       guard clock.now < deadline else { throw WorldError("not everything arrived in time (seed \(world.seed))") }
       try await Task.sleep(for: .milliseconds(20))
     }

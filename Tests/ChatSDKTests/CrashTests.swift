@@ -125,7 +125,10 @@ import Testing
     await bob.setFaults(Faults())
     try await story.deliverAll().agrees()
     let seen = try await story.room("alice").history()
-    #expect(seen.map(\.text) == ["late"] && seen.map(\.id) == [message.id])
+    #expect(try await world.client("alice").diagnose() == [])
+    #expect(try await world.client("bob").diagnose() == [])
+    #expect(seen.map(\.text) == ["late"])
+    #expect(seen.map(\.id) == [message.id])
     await world.end()
   }
 }
