@@ -6,8 +6,14 @@ import Synchronization
 /// Ending a session forgets it here at once, so a logged-out session's access token is dead before it expires. Where
 /// several relays share a store, the time bounds how long another relay can be mistaken.
 final class LiveSessions: BusListener {
+  private struct Known {
+    let user: UserID
+    let device: DeviceID
+    let until: UInt64
+  }
+
   private struct State {
-    var until: [UInt64: UInt64] = [:]
+    var known: [UInt64: Known] = [:]
     /// Counts endings, so that a look which began before one does not bring the session back.
     var generation: UInt64 = 0
   }
@@ -26,7 +32,10 @@ final class LiveSessions: BusListener {
   /// Throws `sessionEnded` unless the caller's session lives and is the caller's.
   func check(_ caller: Caller, now: UInt64) async throws(RelayError) {
     let (isLive, generation) = state.withLock { state in
-      (state.until[caller.session].map { $0 > now } ?? false, state.generation)
+      let isLive = state.known[caller.session].map { known in
+        known.until > now && known.user == caller.user && known.device == caller.device
+      }
+      return (isLive ?? false, state.generation)
     }
     if isLive { return }
     guard let session = try await store.session(id: caller.session), session.user == caller.user,
@@ -34,8 +43,9 @@ final class LiveSessions: BusListener {
     else { throw RelayError(.sessionEnded, "The session has ended.") }
     state.withLock { state in
       guard state.generation == generation else { return }
-      if state.until.count >= Self.capacity { state.until.removeAll(keepingCapacity: true) }
-      state.until[caller.session] = min(session.expires, now + lifetime)
+      if state.known.count >= Self.capacity { state.known.removeAll(keepingCapacity: true) }
+      state.known[caller.session] = Known(
+        user: session.user, device: session.device, until: min(session.expires, now + lifetime))
     }
   }
 
@@ -45,13 +55,13 @@ final class LiveSessions: BusListener {
       case .sessionEnded(let session):
         state.withLock { state in
           state.generation += 1
-          state.until[session] = nil
+          state.known[session] = nil
         }
       case .devicesGone:
         // Rare, and the sessions of a device are not known here.
         state.withLock { state in
           state.generation += 1
-          state.until.removeAll(keepingCapacity: true)
+          state.known.removeAll(keepingCapacity: true)
         }
       case .stored, .look: break
       }

@@ -128,7 +128,7 @@ struct HubMachine {
   ) {
     guard let peer = peers[connection] else { return }
     peers[connection]?.sendsInFlight -= 1
-    if peer.isHeldBack, peer.sendsInFlight <= bounds.sendsInFlight / 2 {
+    if peer.isHeldBack, peer.sendsInFlight - 1 <= bounds.sendsInFlight / 2 {
       peers[connection]?.isHeldBack = false
       actions.append(.resume(connection))
     }

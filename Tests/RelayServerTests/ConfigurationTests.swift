@@ -1,0 +1,94 @@
+import RelayServer
+import Testing
+
+struct ConfigurationTests {
+  static func run(
+    _ arguments: [String], _ environment: [String: String] = [:], file: String? = nil
+  ) throws -> RelayConfiguration {
+    switch try RelayCommand.parse(arguments, environment: environment, readFile: { $0 == "relay.conf" ? file : nil }) {
+    case .run(let configuration), .checkConfiguration(let configuration): return configuration
+    default: throw Refusal(code: "not a run")
+    }
+  }
+
+  static func error(_ arguments: [String], _ environment: [String: String] = [:], file: String? = nil) -> String {
+    do {
+      _ = try run(arguments, environment, file: file)
+      return "none"
+    } catch { return "\(error)" }
+  }
+
+  @Test func flagsWinOverVariablesWinOverTheFile() throws {
+    let file = """
+      # a comment
+
+      listen = 127.0.0.1:1
+      data = from file
+      log-level=debug
+      access-token-lifetime = 5m
+      """
+    var configuration = try Self.run(
+      ["--config", "relay.conf", "--listen=[::1]:3"],
+      ["KIN_RELAY_LISTEN": "127.0.0.1:2", "KIN_RELAY_DATA": "from env"],
+      file: file)
+    #expect(configuration.host == "::1" && configuration.port == 3)
+    #expect(configuration.dataDirectory == "from env" && configuration.accessTokenLifetime == .seconds(300))
+    configuration = try Self.run([], ["KIN_RELAY_CONFIG": "relay.conf", "HOME": "/"], file: file)
+    #expect(configuration.port == 1 && configuration.dataDirectory == "from file")
+  }
+
+  @Test func namesThePlaceOfAMistakeAndNotTheValue() {
+    let config = ["--config", "relay.conf"]
+    #expect(Self.error(config, file: "listen = 127.0.0.1:1\n\nbogus = 1") == "line 3: unknown key bogus")
+    #expect(Self.error(config, file: "loops = many") == "line 1: loops has no valid value")
+    #expect(Self.error(config, file: "loops = 1\nloops = 2") == "line 2: loops is set twice")
+    #expect(Self.error(config, file: "loops") == "line 1: not of the form `key = value`")
+    #expect(Self.error(config) == "cannot read the configuration file")
+    #expect(Self.error([], ["KIN_RELAY_BOGUS": "x"]) == "unknown variable KIN_RELAY_BOGUS")
+    #expect(Self.error([], ["KIN_RELAY_LOOPS": "hunter2"]) == "KIN_RELAY_LOOPS: not a valid value")
+    #expect(Self.error(["--bogus", "x"]) == "unknown flag --bogus")
+    #expect(Self.error(["--\u{1b}[31m"]) == "unknown flag --?[31m")
+    #expect(Self.error(["--listen"]) == "--listen needs a value")
+    #expect(Self.error(["--registration", "maybe"]) == "--registration: not a valid value")
+    #expect(Self.error(["--tls-key", "x"]) == "tls-certificate and tls-key go together")
+    #expect(Self.error(["stray"]).hasPrefix("unexpected argument"))
+    for value in ["", ":", "localhost", "127.0.0.1", "127.0.0.1:65536", "::1:80", ":80", "127.0.0.1:-1"] {
+      #expect(Self.error(["--listen", value]) == "--listen: not a valid value", "\(value)")
+    }
+    for value in ["", "0", "1y", "-1s", "99999999999999999999d", "9223372036854775807d"] {
+      #expect(Self.error(["--session-lifetime", value]) == "--session-lifetime: not a valid value", "\(value)")
+    }
+  }
+
+  /// What `--check-config` prints means the same when it is read again, for every setting.
+  @Test func printsWhatItReads() throws {
+    let arguments = [
+      "--listen", "[::1]:8", "--data", "d", "--tls-certificate", "c", "--tls-key", "k", "--loops", "3",
+      "--registration", "closed", "--allowed-origins", "https://a.example, https://b.example", "--log-format", "json",
+      "--session-lifetime", "2d",
+    ]
+    let configuration = try Self.run(arguments)
+    #expect(
+      try Self.run(["--config", "relay.conf"], file: configuration.effectiveText).effectiveText
+        == configuration.effectiveText)
+    #expect(configuration.allowedOrigins == ["https://a.example", "https://b.example"])
+    #expect(try Self.run([]).effectiveText == RelayConfiguration().effectiveText)
+    #expect(Set(RelaySetting.all.map(\.name)).count == RelaySetting.all.count)
+    for setting in RelaySetting.all {
+      #expect(RelaySetting.markdown.contains("`\(setting.variable)`") && setting.documentation.hasSuffix("."))
+      #expect(RelayCommand.helpText.contains(setting.flag))
+    }
+  }
+
+  @Test func knowsItsOtherCommands() throws {
+    guard case .help = try RelayCommand.parse(["--help"], environment: [:], readFile: { _ in nil }),
+      case .version = try RelayCommand.parse(["--version"], environment: [:], readFile: { _ in nil }),
+      case .printConfigurationDocumentation = try RelayCommand.parse(
+        ["--print-config-doc"], environment: [:], readFile: { _ in nil }),
+      case .checkConfiguration = try RelayCommand.parse(["--check-config"], environment: [:], readFile: { _ in nil })
+    else {
+      Issue.record("a command is not known")
+      return
+    }
+  }
+}
