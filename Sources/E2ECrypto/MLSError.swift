@@ -89,6 +89,8 @@ public struct MLSError: Error, Equatable, Sendable, CustomStringConvertible {
     public static let missingTree = Code(.rejected, 48, "the ratchet tree is missing")
     /// Handshakes as PublicMessage are not accepted by the group's policy.
     public static let publicHandshake = Code(.rejected, 49, "a member's handshake must be a PrivateMessage")
+    /// More proposals than the policy keeps have come in one epoch: commit to begin a new one.
+    public static let tooManyProposals = Code(.rejected, 50, "too many proposals wait for a commit")
     /// The input breaks a numbered rule of RFC 9420; see docs/validation.md.
     public static func rule(_ rule: Rule) -> Code {
       Code(.rejected, 64, "a validation rule is broken", rule: rule)

@@ -67,6 +67,8 @@ public struct CommitEffects: Hashable, Sendable {
   public internal(set) var epoch: Epoch
   /// Who enters, an external joiner included.
   public internal(set) var added: [Member] = []
+  /// Who leaves. An external joiner may remove one leaf as its old self, and nothing but the application can tell whether
+  /// it was: compare the credentials (RFC 9420 section 12.2).
   public internal(set) var removed: [Member] = []
   /// Whose leaf changes, the committer's own included if the commit has a path.
   public internal(set) var updated: [Update] = []

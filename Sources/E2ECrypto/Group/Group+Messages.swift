@@ -46,7 +46,7 @@ extension Group {
     _ proposal: Proposal, authenticatedData: [UInt8], ownLeafKey: HPKEPrivateKey?, now: Timestamp?
   ) throws(MLSError) -> [UInt8] {
     guard isActive else { throw MLSError(.inactive) }
-    guard proposals.entries.count < policy.maxProposals else { throw MLSError(.outOfBounds) }
+    guard proposals.entries.count < policy.maxProposals else { throw MLSError(.tooManyProposals) }
     try validate(proposal, from: .member(ownLeafIndex), now: now)
     let signed = try sign(.proposal(proposal), authenticatedData: authenticatedData)
     let message = try seal(signed, paddedTo: 0)

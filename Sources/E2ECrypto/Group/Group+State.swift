@@ -39,7 +39,7 @@ extension Group {
 
   /// Restores a saved group.
   /// - Throws: ``MLSError/Code/malformed`` if a part is damaged; ``MLSError/Code/stateMismatch`` if the parts are of
-  ///   different epochs; ``MLSError/Code/identityMismatch`` if the key is not that of the own leaf.
+  ///   different epochs or keys do not fit the tree; ``MLSError/Code/identityMismatch`` if the key is not that of the own leaf.
   public init(
     restoring saved: GroupState, identity: ClientIdentity, policy: GroupPolicy = GroupPolicy()
   ) throws(MLSError) {
@@ -64,6 +64,8 @@ extension Group {
     guard identity.signingKey.publicKey == secret.1.tree.leaf(secret.1.ownLeaf)?.signatureKey else {
       throw MLSError(.identityMismatch)
     }
+    let fits = secret.1.privateKeys.isConsistent(with: secret.1.tree)
+    guard fits || secret.0 == .removed else { throw MLSError(.stateMismatch) }
     self.init(identity: identity, policy: policy, state: secret.1)
     (status, past, psks, proposals) = (secret.0, secret.2, secret.3, secret.4)
   }

@@ -22,7 +22,7 @@ struct ProposalCache: Sendable {
 
   mutating func insert(_ entry: Entry, limit: Int) throws(MLSError) {
     guard self.entry(entry.reference) == nil else { return }
-    guard entries.count < limit else { throw MLSError(.outOfBounds) }
+    guard entries.count < limit else { throw MLSError(.tooManyProposals) }
     entries.append(entry)
   }
 

@@ -142,6 +142,19 @@ import WireCodec
     #expect(effects.extensionsChanged == nil)
   }
 
+  @Test func proposalsDoNotPileUp() throws {
+    bob.group.policy.maxProposals = 3
+    for number in 0..<5 {
+      let message = try alice.group.propose(.remove(LeafIndex(2)), authenticatedData: [UInt8(number)], now: someday)
+      if number < 3 {
+        try bob.note(message)
+      } else {
+        #expect(throws: MLSError(.tooManyProposals)) { try bob.note(message) }
+      }
+    }
+    #expect(try bob.commit().effects.removed.count == 1)
+  }
+
   // MARK: External commits
 
   private func external(

@@ -42,7 +42,8 @@ import Testing
       let suite = file.split(separator: "/").last?.replacingOccurrences(of: ".swift", with: "") ?? ""
       for part in content.components(separatedBy: "@Test").dropFirst() {
         guard let name = part.firstMatch(of: /func (\w+)/)?.output.1 else { continue }
-        tests["\(suite)/\(name)"] = part
+        // What follows a test and is no test belongs to several of them.
+        tests["\(suite)/\(name)"] = part.components(separatedBy: "\n  private ").first ?? ""
       }
     }
     var sources: [String: String] = [:]
