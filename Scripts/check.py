@@ -154,13 +154,13 @@ def slug(heading):
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
-def looks_like_path(root, token):
+def looks_like_path(root, token, folder):
     if not re.fullmatch(r"[A-Za-z0-9_.*+\-/]+", token) or "/" not in token or token.startswith(("/", "-")):
         return False
     first, last = token.split("/")[0], token.rstrip("/").split("/")[-1]
     if first in (".build", "demo-data", ".", ".."):
         return token.startswith("./") and first == "."
-    return (root / first).is_dir() or re.search(r"\.[a-z]{1,8}$", last) is not None
+    return (root / first).is_dir() or (root / folder / first).is_dir() or re.search(r"\.[a-z]{1,8}$", last) is not None
 
 
 def exists(root, folder, token):
@@ -175,15 +175,18 @@ def paths(root):
         text, folder = read(root, name), Path(name).parent
         links_of[name] = set()
         prose = FENCE.sub(blank, text)
+        # A page about one room may write its paths from that room on: `<!-- paths from Sources/Room -->`.
+        base = re.search(r"<!-- paths from (\S+) -->", text)
+        folder = Path(base.group(1)) if base else folder
         for match in TICKED.finditer(prose):
             token = re.sub(r":\d+$", "", match.group(1))
-            if looks_like_path(root, token) and not exists(root, folder, token.removeprefix("./")):
+            if looks_like_path(root, token, folder) and not exists(root, folder, token.removeprefix("./")):
                 yield f"{name}:{prose.count(chr(10), 0, match.start()) + 1}: there is no {token}"
         for match in LINK.finditer(TICKED.sub(blank, prose)):
             target, _, anchor = match.group(1).partition("#")
             if re.match(r"[a-z]+:", target):
                 continue
-            path = (root / folder / target).resolve() if target else (root / name).resolve()
+            path = (root / Path(name).parent / target).resolve() if target else (root / name).resolve()
             line = prose.count("\n", 0, match.start()) + 1
             if not path.exists():
                 yield f"{name}:{line}: the link to {target} leads nowhere"

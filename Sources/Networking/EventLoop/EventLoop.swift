@@ -106,6 +106,7 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
         let loop = Unmanaged<EventLoop>.fromOpaque(argument!).takeRetainedValue()
         loop.threadMain()
       }, retained)
+    // Only at start, when the system has no thread to give: there is nothing to serve with.
     guard result == 0 else { fatalError("cannot create a thread for an event loop") }
     pthread_detach(thread)
   }
