@@ -30,7 +30,7 @@ def read(root, name):
 
 # Comments, and string literals where a word check must not trip over them.
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
-STRING = re.compile(r'#*"""(?:.*?)"""#*|"(?:\\.|[^"\\\n])*"', re.S)
+STRING = re.compile(r'(#+)"(?:.*?)"\1|"""(?:.*?)"""|"(?:\\.|[^"\\\n])*"', re.S)
 
 
 def blank(match):
@@ -266,7 +266,7 @@ def tests(root):
     """Every test as `Suite/function`, the suite being a type around or a file's name."""
     found = set()
     for name in files(root, ".swift", under=("Tests/",)):
-        text = COMMENT.sub(blank, read(root, name))
+        text = code_only(read(root, name))
         suites = [Path(name).stem.split("+")[0]]
         for match in re.finditer(
                 r"\b(?:struct|class|actor|enum|extension)\s+([\w.]+)|@Test\b(?:[^{]|\{[^}]*\})*?\bfunc\s+(`[^`]+`|\w+)", text):

@@ -39,7 +39,7 @@ SOUND = {
     "Sources/E2ECrypto/Group.swift": "public import WireCodec\nimport Synchronization\n// import Foundation\nlet a = \"import Foundation\"\n",
     "Sources/RelayServer/Relay.swift": "package import Networking\n",
     "Tests/E2ECryptoTests/GroupTests.swift":
-        "import Testing\n@testable import E2ECrypto\nstruct GroupTests {\n  @Test(\"x\") func joins() {}\n}\n",
+        "import Testing\n@testable import E2ECrypto\nstruct GroupTests {\n  @Test(arguments: [#\"{\"a\":1}\"#]) func joins() {}\n}\n",
     "docs/protocol.md": WIRE,
     "Sources/RelayProtocol/Routes.swift": "static let live = Route(.get, \"/livez\", .none)\n",
     "Sources/RelayProtocol/RelayCode.swift": "static let invalidRequest = RelayCode(\"invalid_request\", 1, 400)\n",
