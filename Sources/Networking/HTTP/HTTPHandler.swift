@@ -10,6 +10,9 @@ package protocol HTTPHandler: Sendable {
 
   /// How many bytes of body to accept for that request, asked before the first is read; at most the server's own limit.
   func bodyLimit(_ method: HTTPMethod, segments: [String]) -> Int
+
+  /// Words the refusal of what is no request: malformed, too large, too slow. The status stays.
+  func refusal(status: Int) -> HTTPResponse
 }
 
 extension HTTPHandler {
@@ -18,6 +21,8 @@ extension HTTPHandler {
   }
 
   package func bodyLimit(_ method: HTTPMethod, segments: [String]) -> Int { .max }
+
+  package func refusal(status: Int) -> HTTPResponse { HTTPResponse(status: status) }
 }
 
 /// The answer to a WebSocket request.

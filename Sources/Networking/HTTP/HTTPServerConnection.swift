@@ -203,9 +203,15 @@ final class HTTPServerConnection: ByteStreamHandler, @unchecked Sendable {
   /// Answers what cannot be a request, and ends: where the next one would begin is not known any more.
   private func refuse(_ error: NetworkError) {
     guard stream.state == .open else { return }
-    var response = HTTPResponse(status: error.status ?? 400)
-    if response.status == 426 { response.headers = ["Upgrade": "websocket", "Sec-WebSocket-Version": "13"] }
+    let status = error.status ?? 400
+    var response = lane.server.handler.refusal(status: status)
+    response.status = status
+    if status == 426 {
+      response.headers.set("Upgrade", "websocket")
+      response.headers.set("Sec-WebSocket-Version", "13")
+    }
     stream.write(HTTP1Writer.response(response, keepAlive: false, date: lane.dateText()))
+    if !response.body.isEmpty { stream.write(response.body) }
     end()
   }
 
