@@ -139,6 +139,9 @@ package final class Relay: Sendable {
     var server = HTTPServer.Configuration()
     (server.host, server.port, server.tls) = (configuration.host, configuration.port, tls)
     server.maxConnections = configuration.maxConnections
+    // Behind a proxy all connections come from one address.
+    server.maxConnectionsPerAddress =
+      configuration.trustedProxies.isEmpty ? configuration.connectionsPerAddress : configuration.maxConnections
     server.maxBodyBytes = API.maxBody
     server.webSocket.maxMessageBytes = Limits.frame
     // Room for the largest commit; the hub gives a connection up long before, if it only lags.

@@ -28,6 +28,7 @@ package struct RelayConfiguration: Sendable {
   package var passwordQueue = 128
 
   package var maxConnections = 50_000
+  package var connectionsPerAddress = 20_000
   package var connectionsPerAccount = 64
   package var framesPerSecond = 500
   package var frameBurst = 2000
@@ -39,6 +40,8 @@ package struct RelayConfiguration: Sendable {
   package var authenticationTimeout = Duration.seconds(10)
   /// Web pages that may open the socket: exact values of the `Origin` header.
   package var allowedOrigins: [String] = []
+  /// Addresses of proxies whose `X-Forwarded-For` is believed.
+  package var trustedProxies: [String] = []
 
   package var logLevel = LogLevel.info
   package var logFormat = LogFormat.text

@@ -30,8 +30,8 @@ package struct RelaySetting: Sendable {
       "tls-certificate", \.tlsCertificateFile, "PEM file with the certificate chain. Together with tls-key: serve TLS."),
     optional("tls-key", \.tlsKeyFile, "PEM file with the certificate's private key."),
     number("loops", \.loops, 0...256, "Event loops, one thread each; 0: one for each core."),
-    text("issuer", \.issuer, "The `iss` of access tokens."),
-    text("audience", \.audience, "The `aud` of access tokens. Give each relay its own."),
+    text("issuer", \.issuer, "The `iss` of access tokens.", where: isTokenText),
+    text("audience", \.audience, "The `aud` of access tokens. Give each relay its own.", where: isTokenText),
     duration("access-token-lifetime", \.accessTokenLifetime, 1...86_400, "How long an access token is good for."),
     duration(
       "session-lifetime", \.sessionLifetime, 60...315_360_000, "How long a session lasts without being refreshed."),
@@ -49,6 +49,7 @@ package struct RelaySetting: Sendable {
       "password-queue", \.passwordQueue, 1...65_536, "Passwords that may wait to be hashed; more are told to come back."
     ),
     number("max-connections", \.maxConnections, 1...10_000_000, "Open connections of all clients."),
+    number("connections-per-address", \.connectionsPerAddress, 1...10_000_000, "Open connections of one address."),
     number(
       "connections-per-account", \.connectionsPerAccount, 1...10_000, "Open sockets and long polls of one account."),
     number("frames-per-second", \.framesPerSecond, 1...1_000_000, "Frames that one socket may send in the long run."),
@@ -63,13 +64,12 @@ package struct RelaySetting: Sendable {
     duration(
       "authentication-timeout", \.authenticationTimeout, 1...300,
       "How long a socket may stay open before it authenticates."),
-    RelaySetting(
-      name: "allowed-origins",
-      documentation: "Web pages that may open the socket: values of the Origin header, separated by commas.",
-      set: { configuration, text in
-        configuration.allowedOrigins = text.split(separator: ",").map { trim($0) }.filter { !$0.isEmpty }
-        return true
-      }, get: { $0.allowedOrigins.joined(separator: ",") }),
+    list(
+      "allowed-origins", \.allowedOrigins,
+      "Web pages that may open the socket: values of the Origin header, separated by commas."),
+    list(
+      "trusted-proxies", \.trustedProxies,
+      "Addresses of reverse proxies, separated by commas: the last X-Forwarded-For that they send is believed."),
     RelaySetting(
       name: "log-level", documentation: "`debug`, `info`, `warning`, `error` or `off`.",
       set: { configuration, text in
@@ -103,13 +103,21 @@ package struct RelaySetting: Sendable {
 extension RelaySetting {
   private typealias Place<Value> = WritableKeyPath<RelayConfiguration, Value> & Sendable
 
-  private static func text(_ name: String, _ place: any Place<String>, _ documentation: String) -> RelaySetting {
+  private static func text(
+    _ name: String, _ place: any Place<String>, _ documentation: String,
+    where isValid: @escaping @Sendable (String) -> Bool = { !$0.isEmpty }
+  ) -> RelaySetting {
     RelaySetting(
       name: name, documentation: documentation,
       set: { configuration, text in
         configuration[keyPath: place] = text
-        return !text.isEmpty
+        return isValid(text)
       }, get: { $0[keyPath: place] })
+  }
+
+  /// Whether the text can stand in a token, which holds plain text only.
+  private static let isTokenText: @Sendable (String) -> Bool = { text in
+    !text.isEmpty && text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f && $0 != 0x22 && $0 != 0x5c }
   }
 
   private static func optional(_ name: String, _ place: any Place<String?>, _ documentation: String) -> RelaySetting {
@@ -119,6 +127,17 @@ extension RelaySetting {
         configuration[keyPath: place] = text.isEmpty ? nil : text
         return true
       }, get: { $0[keyPath: place] ?? "" })
+  }
+
+  private static func list(
+    _ name: String, _ place: any Place<[String]>, _ documentation: String
+  ) -> RelaySetting {
+    RelaySetting(
+      name: name, documentation: documentation,
+      set: { configuration, text in
+        configuration[keyPath: place] = text.split(separator: ",").map { trim($0) }.filter { !$0.isEmpty }
+        return true
+      }, get: { $0[keyPath: place].joined(separator: ",") })
   }
 
   private static func number(

@@ -55,6 +55,9 @@ struct ConfigurationTests {
     for value in ["", ":", "localhost", "127.0.0.1", "127.0.0.1:65536", "::1:80", ":80", "127.0.0.1:-1"] {
       #expect(Self.error(["--listen", value]) == "--listen: not a valid value", "\(value)")
     }
+    for value in ["", "a\"b", "a\\b", "a\nb", "\u{e9}"] {
+      #expect(Self.error(["--audience", value]) == "--audience: not a valid value", "\(value)")
+    }
     for value in ["", "0", "1y", "-1s", "99999999999999999999d", "9223372036854775807d"] {
       #expect(Self.error(["--session-lifetime", value]) == "--session-lifetime: not a valid value", "\(value)")
     }

@@ -92,6 +92,23 @@ final class API: HTTPHandler {
     return try await services.authenticator.caller(token: token)
   }
 
+  /// Who counts as one visitor: the peer, or whom a trusted proxy names last.
+  ///
+  /// What a client writes into the header itself stands before that, and counts for nothing.
+  func visitor(of request: HTTPRequest) -> String {
+    guard services.configuration.trustedProxies.contains(request.peer.host),
+      let last = request.headers.values(for: "X-Forwarded-For").flatMap({ HTTPHeaders.elements($0) }).last
+    else { return request.peer.visitor }
+    return SocketAddress(host: String(last.prefix(64)), port: 0).visitor
+  }
+
+  /// What the server refuses by itself, before there is a request: malformed, too large, too slow.
+  func refusal(status: Int) -> HTTPResponse {
+    var response = Self.problem(RelayError(status == 413 ? .tooLarge : .invalidRequest, "This is not a request."))
+    if status != 413 && status != 400 { response = HTTPResponse(status: status) }
+    return response
+  }
+
   /// Bounds a body before its first byte is read. Base64url makes four characters of three bytes.
   func bodyLimit(_ method: HTTPMethod, segments: [String]) -> Int {
     switch segments.last {

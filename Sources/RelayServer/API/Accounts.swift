@@ -23,7 +23,7 @@ extension API {
 
   private func register(_ call: Call) async throws(RelayError) -> HTTPResponse {
     let now = services.now()
-    try services.throttles.visit(from: call.request.peer.visitor, now: now)
+    try services.throttles.visit(from: visitor(of: call.request), now: now)
     guard services.configuration.isRegistrationOpen else {
       throw RelayError(.registrationClosed, "This relay takes no new accounts.")
     }

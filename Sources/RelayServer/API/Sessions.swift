@@ -16,18 +16,19 @@ extension API {
 
   private func logIn(_ call: Call) async throws(RelayError) -> HTTPResponse {
     let now = services.now()
-    try services.throttles.visit(from: call.request.peer.visitor, now: now)
+    let visitor = visitor(of: call.request)
+    try services.throttles.visit(from: visitor, now: now)
     let body: LoginRequest = try call.body()
     // A name or password that no account can have takes the same way as any other.
     let login = String(body.login.prefix(256))
-    try services.throttles.login(as: login, now: now)
+    try services.throttles.login(as: login, from: visitor, now: now)
     guard body.password.utf8.count <= Limits.passwordLengths.upperBound else {
       throw RelayError(.invalidCredentials, "The name or the password is wrong.")
     }
     let account = try await services.store.account(login: login)
     let (isRight, better) = try await services.passwords.check(body.password, against: account?.passwordHash)
     guard isRight, let account else {
-      services.throttles.failedLogin(as: login, now: now)
+      services.throttles.failedLogin(as: login, from: visitor, now: now)
       throw RelayError(.invalidCredentials, "The name or the password is wrong.")
     }
     if let better { try await services.store.updatePasswordHash(of: account.id, to: better) }
@@ -48,7 +49,7 @@ extension API {
 
   private func refresh(_ call: Call) async throws(RelayError) -> HTTPResponse {
     let now = services.now()
-    try services.throttles.visit(from: call.request.peer.visitor, now: now)
+    try services.throttles.visit(from: visitor(of: call.request), now: now)
     let body: RefreshRequest = try call.body()
     guard let old = RefreshToken(text: body.refreshToken) else {
       throw RelayError(.sessionEnded, "The refresh token is not good.")

@@ -37,10 +37,12 @@ final class Throttle<Key: Hashable & Sendable>: Sendable {
 /// How often whom may do what.
 struct Throttles: Sendable {
   private struct Pair: Hashable { let requester: UserID, target: UserID }
+  private struct Attempt: Hashable { let name: String, visitor: String }
 
   private let requests: Throttle<UserID>
   private let visitors: Throttle<String>
-  private let failedLogins: Throttle<String>
+  private let failedLogins: Throttle<Attempt>
+  private let failedLoginsOfOne: Throttle<String>
   private let claims: Throttle<UserID>
   private let claimsOfOne: Throttle<Pair>
 
@@ -48,8 +50,10 @@ struct Throttles: Sendable {
     requests = Throttle(burst: configuration.requestBurst, perSecond: Double(configuration.requestsPerSecond))
     visitors = Throttle(
       burst: configuration.visitorAttemptBurst, perSecond: Double(configuration.visitorAttemptsPerMinute) / 60)
-    // Whatever the address: a guesser with many addresses gets no further at one account.
+    // By name and address, so that a guesser does not lock the owner out; by name alone far more widely, so that many
+    // addresses together do not get far at one account either.
     failedLogins = Throttle(burst: 10, perSecond: 1 / 10)
+    failedLoginsOfOne = Throttle(burst: 200, perSecond: 1 / 5)
     // One-time key packages are the target's supply; whoever drains it weakens others' invitations.
     claims = Throttle(burst: 1000, perSecond: 10)
     claimsOfOne = Throttle(burst: 30, perSecond: 1 / 10)
@@ -57,8 +61,16 @@ struct Throttles: Sendable {
 
   func request(by user: UserID, now: UInt64) throws(RelayError) { try requests.take(user, now: now) }
   func visit(from visitor: String, now: UInt64) throws(RelayError) { try visitors.take(visitor, now: now) }
-  func login(as name: String, now: UInt64) throws(RelayError) { try failedLogins.check(name, now: now) }
-  func failedLogin(as name: String, now: UInt64) { try? failedLogins.take(name, now: now) }
+
+  func login(as name: String, from visitor: String, now: UInt64) throws(RelayError) {
+    try failedLogins.check(Attempt(name: name, visitor: visitor), now: now)
+    try failedLoginsOfOne.check(name, now: now)
+  }
+
+  func failedLogin(as name: String, from visitor: String, now: UInt64) {
+    try? failedLogins.take(Attempt(name: name, visitor: visitor), now: now)
+    try? failedLoginsOfOne.take(name, now: now)
+  }
 
   func claim(of target: UserID, by requester: UserID, now: UInt64) throws(RelayError) {
     try claims.take(requester, now: now)

@@ -156,11 +156,6 @@ final class Hub: BusListener, @unchecked Sendable {
     outbox = []
     self.senders = []
   }
-
-  /// Closes every socket with 1001: the relay goes away.
-  func closeAll() {
-    for session in sessions.values { session.connection.close(.goingAway) }
-  }
 }
 
 extension Result where Failure == RelayError {

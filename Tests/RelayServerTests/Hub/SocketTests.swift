@@ -180,7 +180,7 @@ struct SocketTests {
 
   @Test func closesAtExpiryUnlessRenewed() async throws {
     let shift = Mutex<UInt64>(0)
-    try await RelayFixture.run(clock: { Relay.wallClock() + shift.withLock { $0 } }) { fixture in
+    try await RelayFixture.run(clock: { 1_800_000_000_000 + shift.withLock { $0 } }) { fixture in
       let alice = try await fixture.person("alice")
       let (kept, lost) = (try await alice.socket(), try await alice.socket())
       shift.withLock { $0 = 500_000 }
@@ -202,7 +202,8 @@ struct SocketTests {
   }
 
   @Test func closesWhoeverDoesNotSpeakTheProtocol() async throws {
-    try await RelayFixture.run({ $0.authenticationTimeout = .seconds(1) }) { fixture in
+    let shift = Mutex<UInt64>(0)
+    try await RelayFixture.run(clock: { 1_800_000_000_000 + shift.withLock { $0 } }) { fixture in
       let alice = try await fixture.person("alice")
       var generator = SystemRandomNumberGenerator()
       let valid = ClientFrame.authenticate(token: alice.token).encoded
@@ -227,6 +228,7 @@ struct SocketTests {
       try await eager.follow(.random(), incarnation: 0)
       #expect(try await eager.closeCode() == CloseCode.protocolViolation.number)
       let silent = try await Socket(fixture, token: nil)
+      shift.withLock { $0 = 11_000 }
       #expect(try await silent.closeCode() == CloseCode.tokenRejected.number)
       let large = try await alice.socket()
       try await large.stream.send(binary: [UInt8](repeating: 3, count: Limits.frame + 1))
