@@ -16,6 +16,7 @@ final class FanOut: @unchecked Sendable {
   private let loop: EventLoop
   /// The relay's room, or none for a peer that broadcasts what it is sent.
   private let room: RoomResponse?
+  private let origin = ContinuousClock.now
   private var receivers = 0
   private var following = 0
   private var sender: WebSocketConnection?
@@ -95,7 +96,7 @@ final class FanOut: @unchecked Sendable {
   private func sendNext() {
     guard sent < total else { return }
     sent += 1
-    let now = UInt64((ContinuousClock.now - Self.origin).nanoseconds)
+    let now = UInt64((ContinuousClock.now - origin).nanoseconds)
     let stamp = (0..<8).map { UInt8(truncatingIfNeeded: now >> UInt64(56 - 8 * $0)) }
     let message = stamp + [UInt8](repeating: 0xa5, count: 192)
     guard let room else {
@@ -128,14 +129,13 @@ final class FanOut: @unchecked Sendable {
   fileprivate func deliver(sentAt: UInt64) {
     delivered += 1
     if latencies.count < 4_000_000 {
-      latencies.append(UInt64((ContinuousClock.now - Self.origin).nanoseconds) &- sentAt)
+      latencies.append(UInt64((ContinuousClock.now - origin).nanoseconds) &- sentAt)
     }
     guard delivered % receivers == 0 else { return }
     if rate == nil { sendNext() }
     check()
   }
 
-  private static let origin = ContinuousClock.now
 }
 
 /// Reads just enough of each frame to count it: the client's cost must not be measured for the relay's.

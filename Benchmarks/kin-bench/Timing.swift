@@ -41,7 +41,11 @@ func fixed(_ value: Double, _ digits: Int = 1) -> String {
   return "\(integral)." + String(repeating: "0", count: max(0, digits - fraction.count)) + fraction
 }
 
-func row(_ cells: String...) { print("| " + cells.joined(separator: " | ") + " |") }
+/// A row of a table, shown at once: the next may take a while.
+func row(_ cells: String...) {
+  print("| " + cells.joined(separator: " | ") + " |")
+  fflush(nil)
+}
 
 func header(_ cells: String...) {
   print("| " + cells.joined(separator: " | ") + " |")
