@@ -32,11 +32,9 @@ enum Lines {
     return "\(clock(finding.at)) \(finding.code.rawValue)\(person)\(place): \(SafeText.line(finding.detail))"
   }
 
-  /// `nil` for what needs no line of its own.
-  static func event(_ event: Event) -> String? {
+  static func event(_ event: Event) -> String {
     switch event {
-    case .message(let message): Lines.message(message)
-    case .sent: nil
+    case .message(let message), .sent(let message): Lines.message(message)
     case .joined(let change): "* you are now in \(SafeText.line(change.name))"
     case .roomRenamed(let change): "* the room is now called \(SafeText.line(change.name))\(by(change.by))"
     case .rolesChanged(let change): "* roles were changed\(by(change.by))"

@@ -40,7 +40,7 @@ import Testing
       process.write((texts[person.name] ?? []).map { $0 + "\n" }.joined())
     }
     for process in running {
-      try await wait(for: "1,000 messages", seconds: 240) {
+      try await wait(for: "1,000 messages", seconds: 90) {
         process.text.split(separator: "\n").count { $0.contains("\"type\":\"message\"") } >= all.count
       }
     }
@@ -84,7 +84,7 @@ import Testing
       }
     }
     for process in [sender, reader] {
-      try await wait(for: "all lines after the restarts", seconds: 120) {
+      try await wait(for: "all lines after the restarts", seconds: 60) {
         process.text.split(separator: "\n").count { $0.contains("\"type\":\"message\"") } >= texts.count
       }
       process.closeInput()

@@ -15,10 +15,12 @@ final class Person: Sendable {
   let name: String
   let folder: TemporaryFolder
   let password: String
+  /// Kept alive as long as somebody uses it.
+  private let relay: RelayProcess
   private let count = Atomic<Int>(0)
 
   init(_ name: String, at relay: RelayProcess) async throws {
-    self.name = name
+    (self.name, self.relay) = (name, relay)
     folder = try TemporaryFolder()
     password = "secret of \(name) \(UUID().uuidString)"
     let file = folder.path("password")

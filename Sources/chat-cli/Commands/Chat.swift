@@ -28,7 +28,11 @@ extension Command {
         let showsOwn = context.output.isJSON || !Terminal.outputIsTerminal
         let me = await client.account?.id
         for try await event in events {
-          if case .message(let message) = event, message.sender.id == me, !showsOwn { continue }
+          switch event {
+          case .message(let message), .sent(let message):
+            if message.sender.id == me, !showsOwn { continue }
+          default: break
+          }
           context.show(event)
         }
       }

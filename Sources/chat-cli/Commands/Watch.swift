@@ -34,15 +34,14 @@ extension Context {
     return try await client.room(id).name == wanted
   }
 
-  /// Prints an event: as JSON all of them, as text those that people want to read.
+  /// Prints an event; as text, the state of the connection is no data.
   func show(_ event: Event) {
     if output.isJSON {
-      if case .sent = event { return }
       output.print(Fields.event(event), text: "")
     } else if case .connection(let state) = event {
       Terminal.diagnose("* " + state.rawValue)
-    } else if let line = Lines.event(event) {
-      output.print([], text: line)
+    } else {
+      output.print([], text: Lines.event(event))
     }
   }
 }
