@@ -4,9 +4,9 @@ public import RelayProtocol
 ///
 /// More cases may come: end a `switch` with `default`.
 public enum Event: Sendable {
-  /// A message arrived, or one of this account's was read back from the room's log.
+  /// A message has its turn in the room's order, which all members see alike; own ones too.
   case message(Message)
-  /// A message of this device is on the relay's disk, at the sequence it now carries.
+  /// A message of this device is on the relay's disk, at the sequence it now carries; its ``message(_:)`` follows.
   case sent(Message)
   /// This device entered a room.
   case joined(RoomChange)

@@ -147,10 +147,12 @@ extension Room {
     let hash = ClientContext.hash(entry.message.bytes)
     if let index = outbox.firstIndex(where: { $0.hash == hash }) {
       try acknowledge(outbox[index], at: entry.sequence, in: store, &batch)
+      try tellOwn(entry, in: store, &batch)
     } else if let own = pending, own.hash == hash, entry.kind == .commit {
       try mergeOwn(own, in: store, &batch)
     } else if try store.message(at: entry.sequence, in: id)?.hash == hash {
       // Acknowledged before the log brought it.
+      try tellOwn(entry, in: store, &batch)
     } else if stored.health != .good {
       // Nothing more can be read here; the place in the log is kept.
     } else {
@@ -158,6 +160,12 @@ extension Room {
     }
     advance(past: entry, hash)
     return true
+  }
+
+  /// An own message has its turn in the room's order, which is the same for all.
+  private func tellOwn(_ entry: LogEntry, in store: any StoreTransaction, _ batch: inout Batch) throws {
+    guard let record = try store.message(at: entry.sequence, in: id) else { return }
+    batch.events.append(.message(record.message))
   }
 
   private func advance(past entry: LogEntry, _ hash: [UInt8]) {
