@@ -36,6 +36,8 @@ extension Context {
 
   /// Prints an event; as text, the state of the connection is no data.
   func show(_ event: Event) {
+    // A message has its turn in the room's order; that the relay has an own one is said before that.
+    if case .sent = event { return }
     if output.isJSON {
       output.print(Fields.event(event), text: "")
     } else if case .connection(let state) = event {
