@@ -217,4 +217,19 @@ import WireCodec
     var tree = members[0].group.state.tree
     try tree.validate(members[0].group.state.context, maxLifetime: .max)
   }
+
+  @Test func unmergedLeavesAreLeftOutOfSiblingHashes() throws {
+    var members = try Members(8)
+    for place in 0..<8 { try members.commit(by: place) }
+    let leaver = members[5].group.ownLeafIndex
+    try members.commit(by: 4, [.remove(leaver)])
+    // The root is set from the left; then a leaf comes in on the right, below inner nodes that it does not know.
+    try members.commit(by: 0)
+    try members.commit(by: 0, joining: [try Invitee("unmerged")])
+    let noting = members[0].group.state.tree.parents.compactMap { $0 }.filter { !$0.unmergedLeaves.isEmpty }
+    #expect(noting.count == 2)
+    // Whoever joins checks all parent hashes: against the tree as it was when each was made.
+    try members.commit(by: 3, joining: [try Invitee("checks")])
+    try members.expectAgreement()
+  }
 }

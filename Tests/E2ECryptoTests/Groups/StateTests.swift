@@ -170,6 +170,28 @@ import WireCodec
     #expect(!state().contains(old.senderData.exposed), "a past epoch outlives its window")
   }
 
+  @Test func pastEpochsKeepNoKeysForHandshakesOrSending() throws {
+    var members = try Members(3)
+    let proposal = try members[0].group.propose(.remove(LeafIndex(2)), now: someday)
+    members[1].group.policy.commitsBeforeSending = false
+    try members[1].note(proposal)
+    try members[2].note(proposal)
+    _ = try members[1].say("spoken in the old epoch")
+    try members.commit(by: 0)
+    let past = members[1].group.past.epochs.last
+    var tree = try #require(past).secretTree
+    let suite = members[1].group.state.suite
+    func key(_ leaf: UInt32, handshake: Bool) throws(MLSError) {
+      try tree.withKey(
+        suite, leaf: LeafIndex(leaf), handshake: handshake, generation: 7,
+        limits: RatchetLimits(skipped: 10, forward: 10)
+      ) { (_) throws(MLSError) in }
+    }
+    #expect(throws: MLSError(.keyConsumed)) { try key(0, handshake: true) }
+    #expect(throws: MLSError(.keyConsumed)) { try key(1, handshake: false) }
+    try key(0, handshake: false)
+  }
+
   @Test func removalErasesTheKeys() throws {
     var members = try Members(2)
     let removed = members[1]
