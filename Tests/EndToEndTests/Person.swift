@@ -32,8 +32,8 @@ final class Person: Sendable {
 
   /// Runs a command to its end.
   @discardableResult
-  func run(_ arguments: String..., input: String? = nil) async throws -> Result {
-    try await start(arguments, input: input).result()
+  func run(_ arguments: String..., input: String? = nil, data: String? = nil) async throws -> Result {
+    try await start(arguments, input: input, data: data).result()
   }
 
   /// Runs a command that must succeed.
@@ -44,7 +44,8 @@ final class Person: Sendable {
     return result
   }
 
-  func start(_ arguments: [String], input: String? = nil) throws -> Running {
+  /// Starts a command, on another data folder if one is given.
+  func start(_ arguments: [String], input: String? = nil, data: String? = nil) throws -> Running {
     let number = count.add(1, ordering: .relaxed).newValue
     let output = folder.path("out.\(number)")
     let errors = folder.path("err.\(number)")
@@ -53,7 +54,8 @@ final class Person: Sendable {
     guard Glibc.pipe(&pipe) == 0 else { throw Spawned.Failed(code: errno) }
     for descriptor in pipe { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
     let pid = try Spawned.start(
-      Programs.url("chat-cli").path, arguments + ["--data", folder.path("data")], input: pipe[0], output: output,
+      Programs.url("chat-cli").path, arguments + ["--data", data ?? folder.path("data")], input: pipe[0],
+      output: output,
       errors: errors)
     close(pipe[0])
     let running = Running(pid: pid, input: pipe[1], output: output, errors: errors)

@@ -25,14 +25,15 @@ extension API {
     defer { services.polls.remove(ticket) }
     let seconds = min(max(body.wait, 0), Limits.longPollSeconds)
     let deadline = ContinuousClock.now + .milliseconds(Int64(seconds * 1000))
-    let timer = services.timers.schedule(after: .milliseconds(Int64(seconds * 1000))) { ticket.ring() }
-    defer { timer.cancel() }
     while true {
       let response = try await look(body, caller)
       let hasNews = !response.ahead.isEmpty || !response.gone.isEmpty || response.welcomes > 0
       if hasNews || services.polls.isClosed || Task.isCancelled || ContinuousClock.now >= deadline {
         return try Self.json(response)
       }
+      // Set anew for each wait: a loop counts in whole milliseconds, and may ring a little before the deadline.
+      let timer = services.timers.schedule(after: deadline - .now + .milliseconds(1)) { ticket.ring() }
+      defer { timer.cancel() }
       await withTaskCancellationHandler {
         await ticket.wait()
       } onCancel: {
