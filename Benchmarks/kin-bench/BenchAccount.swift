@@ -8,10 +8,15 @@ import WireCodec
 struct BenchAccount: Sendable {
   let relay: String
   let session: SessionResponse
-  private let http = HTTPClient()
+  private let tls: TLSClientContext?
+  private let http: HTTPClient
 
-  init(_ name: String, at relay: String) async throws {
+  init(_ name: String, at relay: String, trusting certificates: String? = nil) async throws {
     self.relay = relay
+    tls = try certificates.map { try TLSClientContext(trustedCertificates: $0) }
+    var configuration = HTTPClient.Configuration()
+    configuration.tls = tls
+    http = HTTPClient(configuration: configuration)
     let identity = SigningKey.generate()
     let device = SigningKey.generate()
     let entry = DeviceEntry(
@@ -40,8 +45,9 @@ struct BenchAccount: Sendable {
   ) async throws -> WebSocketConnection {
     var configuration = WebSocketClient.Configuration()
     configuration.limits.maxMessageBytes = Limits.frame
+    configuration.tls = tls
     let client = WebSocketClient(configuration: configuration, loop: loop)
-    let url = try WebURL(relay).with(scheme: .ws).appending(path: Route.socket.path)
+    let url = try WebURL(relay).with(scheme: tls == nil ? .ws : .wss).appending(path: Route.socket.path)
     return try await client.connect(
       url, headers: ["Authorization": "Bearer \(session.accessToken)"], subprotocol: Route.subprotocol, handler: handler
     )

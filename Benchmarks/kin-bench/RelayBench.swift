@@ -18,17 +18,22 @@ enum RelayBench {
       try await fanOut(receivers: receivers, window: window, total: total)
       try await peer(receivers: receivers, window: window, total: total)
     }
+    for window in [1, 32] {
+      try await fanOut(receivers: 100, window: window, total: window == 1 ? 3_000 : 10_000, tls: true)
+    }
     try await latency()
     try await idle(connections: 2_000)
     try await durableSends(senders: 64, each: 400)
   }
 
-  private static func fanOut(receivers: Int, window: Int, total: Int) async throws {
-    let relay = try BenchRelay(open)
-    let account = try await BenchAccount("bench", at: relay.url)
+  private static func fanOut(receivers: Int, window: Int, total: Int, tls: Bool = false) async throws {
+    let certificate = tls ? try Certificate() : nil
+    let arguments = certificate.map { ["--tls-certificate", $0.file, "--tls-key", $0.keyFile] } ?? []
+    let relay = try BenchRelay(open + arguments, scheme: tls ? "https" : "http")
+    let account = try await BenchAccount("bench", at: relay.url, trusting: certificate?.file)
     let fanOut = FanOut(loop: .shared, room: try await account.createRoom(), window: window, total: total)
     try await fanOut.connect(receivers, as: account)
-    await report("relay", fanOut, receivers: receivers, of: relay.child)
+    await report(tls ? "relay, TLS" : "relay", fanOut, receivers: receivers, of: relay.child)
     relay.stop()
   }
 
@@ -117,6 +122,20 @@ enum RelayBench {
   private static func writes(_ pid: Int32) -> Double {
     let line = Machine.lines(of: "/proc/\(pid)/io").first { $0.hasPrefix("syscw:") }
     return line?.split(separator: " ").last.flatMap { Double($0) } ?? .nan
+  }
+}
+
+/// A certificate for loopback, made for this run.
+private struct Certificate {
+  let file = "/tmp/kin-bench.\(getpid()).pem"
+  let keyFile = "/tmp/kin-bench.\(getpid()).key"
+
+  init() throws {
+    let subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    try Child(
+      "/usr/bin/openssl", ["req", "-x509"] + key + subject + ["-days", "2", "-keyout", keyFile, "-out", file]
+    ).succeed()
   }
 }
 
