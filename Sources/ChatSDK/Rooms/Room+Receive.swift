@@ -218,8 +218,8 @@ extension Room {
     case .epochTooOld:
       try note(.undecryptable, entry, "of an epoch whose keys are erased", in: store, &batch)
     case .futureEpoch:
-      stored.health = .stopped
-      try note(.invalidCommit, entry, "the room went on without this device", in: store, &batch)
+      // No reason to stop: nobody has vouched for the epoch that the entry claims.
+      try note(.invalidCommit, entry, "of an epoch that this device has not reached", in: store, &batch)
     default:
       try note(.undecryptable, entry, "damaged or forged: \(error.code)", in: store, &batch)
     }

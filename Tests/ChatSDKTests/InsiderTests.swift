@@ -1,0 +1,98 @@
+import ChatTestKit
+import CryptoPrimitives
+import E2ECrypto
+import RelayProtocol
+import Testing
+
+@testable import ChatSDK
+
+/// A member whose client does not keep to the rules (attacks.md, section 3: 14, 20, 25 and 38).
+@Suite struct InsiderTests {
+  /// Attack 14: a member sends its own sealed content once more under a new generation, and another's as its own.
+  @Test func repeatedContentIsShownOnce() async throws {
+    let world = try await World("alice", "bob", "mallory")
+    let story = try await world.room("alice").invites("bob", "mallory").deliverAll()
+    let mallory = try await story.room("mallory")
+    let content = try Envelope.text("pay me again", sentAt: 1).encoded
+    for _ in 0..<3 { try await mallory.forge(Envelope.pad(content)) }
+    try await story.deliverAll()
+    for name in ["alice", "bob"] {
+      let history = try await story.room(name).history()
+      #expect(history.map(\.text) == ["pay me again"])
+      #expect(history.first?.sender.username == "mallory")
+      #expect(try await world.client(name).diagnose().filter { $0.code == .replayed }.count == 2)
+    }
+    // Another's content, bytes and salt, becomes a message of mallory's own: it never speaks for alice.
+    try await story.says("alice", "I agree").deliverAll()
+    let copied = try #require(try await story.room("bob").stored(text: "I agree"))
+    try await mallory.forge(Envelope.pad(copied))
+    try await story.deliverAll()
+    let agreed = try await story.room("bob").history().filter { $0.text == "I agree" }
+    #expect(agreed.map(\.sender.username) == ["alice", "mallory"])
+    #expect(Set(agreed.map(\.id)).count == 2)
+    await world.end()
+  }
+
+  @Test func contentThatIsNoneIsNotedAndStopsNothing() async throws {
+    let world = try await World("alice", "mallory")
+    let story = try await world.room("alice").invites("mallory").deliverAll()
+    let mallory = try await story.room("mallory")
+    let good = try Envelope.text("good", sentAt: 1).encoded
+    for bytes in [[], [0xff], good, Envelope.pad(good) + [1], [UInt8](repeating: 0, count: 5000)] {
+      try await mallory.forge(bytes)
+    }
+    try await story.says("mallory", "after all that").deliverAll()
+    let alice = try await story.room("alice")
+    // Bare content without its frame is no envelope, unless its first byte happens to be its length.
+    #expect(try await alice.history().map(\.text).last == "after all that")
+    #expect(await alice.health == .good)
+    #expect(try await world.client("alice").diagnose().contains { $0.code == .unreadableContent })
+    await world.end()
+  }
+
+  /// Attacks 1 and 38: a plain member commits what it may not, adding a friend; every honest client refuses alike.
+  @Test func commitWithoutTheRightToIsRefusedByAll() async throws {
+    let world = try await World("alice", "bob", "mallory", "eve")
+    let story = try await world.room("alice").invites("bob", "mallory").deliverAll()
+    let eve = try await world.client("eve").context
+    let package = try KeyPackageBundle.generate(
+      suite: .x25519ChaCha20Poly1305, identity: try eve.identity().client, capabilities: ClientContext.capabilities,
+      lifetime: eve.lifetime)
+    try await story.room("mallory").forgeCommit([.add(package.keyPackage)])
+    try? await world.client("alice").sync()
+    try? await world.client("bob").sync()
+    for name in ["alice", "bob"] {
+      let room = try await story.room(name)
+      #expect(await room.epoch == 1)
+      #expect(await room.health == .stopped)
+      #expect(try await room.members().map(\.person.username).sorted() == ["alice", "bob", "mallory"])
+      #expect(try await world.client(name).diagnose().contains { $0.code == .forbiddenCommit })
+    }
+    await world.end()
+  }
+}
+
+extension Room {
+  /// Seals and sends bytes as this member, past everything that an honest client checks.
+  fileprivate func forge(_ content: [UInt8]) async throws {
+    let box = try group()
+    let message = try box.group.protect(content)
+    try write { try save(box, wholeEpoch: false, in: $0) }
+    _ = try await context.api.send(SendRequest(sendID: .random(), epoch: epoch, message: message), to: id)
+  }
+
+  /// Commits as this member, past the room's rules.
+  fileprivate func forgeCommit(_ proposals: [Proposal]) async throws {
+    let box = try group()
+    let commit = try box.group.commit(proposals, now: context.timestamp)
+    let request = CommitRequest(
+      sendID: .random(), epoch: epoch, message: commit.message, welcome: nil, recipients: [], added: [], removed: [])
+    _ = try await context.api.commit(request, to: id)
+  }
+
+  /// The encoded content of a message, as it was inside the encryption.
+  fileprivate func stored(text: String) async throws -> [UInt8]? {
+    guard let shown = try await history(before: nil, limit: 50).last(where: { $0.text == text }) else { return nil }
+    return try context.store.read { try $0.message(shown.id, in: id)?.content }
+  }
+}
