@@ -25,14 +25,17 @@ enum Terminal {
     let terminal = open("/dev/tty", O_RDWR | O_CLOEXEC)
     guard terminal >= 0 else { throw Failure.usage("there is no terminal to ask on", hint: noTerminalHint) }
     defer { close(terminal) }
-    write(prompt, to: terminal)
     var shown = termios()
     guard tcgetattr(terminal, &shown) == 0 else {
       throw Failure.usage("there is no terminal to ask on", hint: noTerminalHint)
     }
     var hidden = shown
     hidden.c_lflag &= ~tcflag_t(ECHO)
-    tcsetattr(terminal, TCSAFLUSH, &hidden)
+    guard tcsetattr(terminal, TCSAFLUSH, &hidden) == 0 else {
+      throw Failure.usage("the terminal would show what is typed", hint: noTerminalHint)
+    }
+    // Only now: whoever answers at once, or pastes, must find the echo off.
+    write(prompt, to: terminal)
     defer {
       tcsetattr(terminal, TCSAFLUSH, &shown)
       write("\n", to: terminal)
