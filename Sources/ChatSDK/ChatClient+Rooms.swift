@@ -15,7 +15,8 @@ extension ChatClient {
     let box = GroupBox(group)
     let response = try await context.api.createRoom(id)
     let record = RoomRecord(
-      room: id, name: name, memberCount: 1, epoch: 0, position: response.position, now: context.now)
+      room: id, name: name, memberCount: 1, epoch: 0, position: response.position,
+      authenticator: box.group.epochAuthenticator.withBytes { Array($0) }, now: context.now)
     return try store(record, box)
   }
 
@@ -79,11 +80,12 @@ extension ChatClient {
     guard let sender = LeafCheck.credential(of: effects.sender), state.role(of: sender.user) >= .admin else {
       throw ChatError(.identityInvalid, detail: "a Welcome from somebody who may not invite")
     }
-    var record = RoomRecord(
+    let box = GroupBox(pending.adopt())
+    let record = RoomRecord(
       room: waiting.room, name: state.name, memberCount: users.count, epoch: effects.epoch.rawValue,
-      position: waiting.position, now: context.now)
-    record.health = .good
-    let room = try store(record, GroupBox(pending.adopt())) { store in
+      position: waiting.position, authenticator: box.group.epochAuthenticator.withBytes { Array($0) },
+      now: context.now)
+    let room = try store(record, box) { store in
       // Whoever has this key later must not read what the Welcome holds.
       if !used.isLastResort { try store.remove(.keyPackage, used.reference) }
     }

@@ -195,31 +195,3 @@ extension ChatClient {
     }
   }
 }
-
-extension Room {
-  var cursor: RoomCursor { RoomCursor(room: id, position: machine.position) }
-
-  /// Brings the room up to where the relay says it is, settles what was in flight, and sends what waits.
-  func catchUp(_ theirs: RoomResponse) async throws {
-    if stored.health == .left {
-      // The relay counts this account in again; only a new Welcome can say more.
-      return
-    }
-    let isBehind = theirs.position != machine.position
-    do {
-      if isBehind { try await pull() }
-      if pending != nil { try await exclusively { try await settlePending() } }
-    } catch let error as ChatError {
-      // A commit that the relay refuses for good was somebody's wish, and is not the room's end.
-      guard error.relayCode != nil, !error.isRetryable else { throw error }
-      let finding = context.finding(.notSent, room: id, "a change was refused: \(error.code)")
-      try context.store.write { try $0.add(finding) }
-      context.hub.tell([.refused(finding)])
-    }
-    if context.configuration.connection == .manual {
-      try? await commitReceived()
-      await flushOutbox()
-    }
-    scheduleCommit()
-  }
-}

@@ -116,6 +116,8 @@ public struct Finding: Sendable, Hashable {
     public static let deviceListForged = Code(rawValue: "device_list_forged")
     /// The relay's list of members differs from the group's.
     public static let membersDiffer = Code(rawValue: "members_differ")
+    /// Another member was shown the room's entries in another order, or other ones.
+    public static let orderDiffers = Code(rawValue: "order_differs")
     /// A Welcome was refused.
     public static let invalidWelcome = Code(rawValue: "invalid_welcome")
     /// The relay's log of a room began anew.

@@ -28,6 +28,8 @@ public actor Room: Identifiable {
   var flush: Task<Void, Never>?
   var deliveries: [Message.ID: [CheckedContinuation<Void, Never>]] = [:]
   var isCommitScheduled = false
+  /// The epoch in which the relay's list of members was last compared with the group's.
+  var comparedEpoch: UInt64?
 
   init(_ record: RoomRecord, context: ClientContext, box: GroupBox? = nil) throws {
     (id, self.context, stored) = (record.room, context, record)

@@ -11,16 +11,26 @@ enum Envelope {
     var content: MIMIContent
     var encoded: [UInt8]
     var sentAt: UInt64
+    /// Where the sender stood in the room's order.
+    var order: RoomOrder.Head?
   }
 
   /// A private extension key of the content: when it was written, in milliseconds since 1970.
   private static let sentAtKey = CBOR.text("kin.sent")
+  /// And the head of the sender's ``RoomOrder``: sequence and hash.
+  private static let orderKey = CBOR.text("kin.order")
 
   /// - Throws: `messageTooLong`.
-  static func text(_ text: String, sentAt: UInt64) throws(ChatError) -> (content: MIMIContent, encoded: [UInt8]) {
+  static func text(
+    _ text: String, sentAt: UInt64, order: RoomOrder.Head? = nil
+  ) throws(ChatError) -> (content: MIMIContent, encoded: [UInt8]) {
     guard text.utf8.count <= maxText else { throw ChatError(.messageTooLong) }
     var content = MIMIContent.text(text, salt: Random.bytes(16))
     content.extensions = [CBOR.Pair(sentAtKey, .unsigned(sentAt))]
+    if let order {
+      content.extensions.append(CBOR.Pair(orderKey, .array([.unsigned(order.sequence), .bytes(order.hash)])))
+    }
+    content.extensions.sort { $0.key.encoded.lexicographicallyPrecedes($1.key.encoded) }
     return (content, content.encoded)
   }
 
@@ -41,8 +51,15 @@ enum Envelope {
       }
       let content = try MIMIContent(decoding: encoded)
       let sentAt = content.extensions.first { $0.key == sentAtKey }?.value.unsignedValue ?? 0
-      return Opened(content: content, encoded: encoded, sentAt: sentAt)
+      return Opened(content: content, encoded: encoded, sentAt: sentAt, order: order(content))
     } catch { throw ChatError(.protocolViolation, underlying: error) }
+  }
+
+  private static func order(_ content: MIMIContent) -> RoomOrder.Head? {
+    guard let fields = content.extensions.first(where: { $0.key == orderKey })?.value.arrayValue, fields.count == 2,
+      let sequence = fields[0].unsignedValue, let hash = fields[1].bytesValue, hash.count == 16
+    else { return nil }
+    return RoomOrder.Head(sequence: sequence, hash: hash)
   }
 
   /// The message's id (draft-ietf-mimi-content, section 3.1): bound to sender and room, so that nothing can be moved.

@@ -142,7 +142,7 @@ extension Room {
   }
 
   /// Makes the commit and puts it on disk: it may leave from now on.
-  private func make(_ proposals: [Proposal], forcesPath: Bool) throws {
+  func make(_ proposals: [Proposal], forcesPath: Bool) throws {
     let box = try group()
     var options = CommitOptions()
     options.forcesPath = forcesPath

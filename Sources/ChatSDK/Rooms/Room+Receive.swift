@@ -85,6 +85,7 @@ extension Room {
     let finding = context.finding(.historyLost, room: id, "the relay's log of the room began anew")
     var next = stored
     next.position = StreamPosition(incarnation: newest.incarnation, sequence: 0)
+    next.order = RoomOrder()
     try write { store in
       try store.save(next)
       try store.add(finding)
@@ -145,6 +146,7 @@ extension Room {
     _ entry: LogEntry, in store: any StoreTransaction, asked: Set<UserID>, _ batch: inout Batch
   ) throws -> Bool {
     let hash = ClientContext.hash(entry.message.bytes)
+    let epoch = stored.epoch
     if let index = outbox.firstIndex(where: { $0.hash == hash }) {
       try acknowledge(outbox[index], at: entry.sequence, in: store, &batch)
       try tellOwn(entry, in: store, &batch)
@@ -158,7 +160,7 @@ extension Room {
     } else {
       guard try receive(entry, hash, in: store, asked: asked, &batch) else { return false }
     }
-    advance(past: entry, hash)
+    advance(past: entry, hash, beganEpoch: stored.epoch != epoch)
     return true
   }
 
@@ -168,14 +170,12 @@ extension Room {
     batch.events.append(.message(record.message))
   }
 
-  private func advance(past entry: LogEntry, _ hash: [UInt8]) {
-    var writer = Writer()
-    writer.writeVector(stored.orderHash)
-    writer.write(entry.sequence)
-    writer.write(entry.epoch)
-    writer.write(entry.kind.rawValue)
-    writer.writeVector(hash)
-    stored.orderHash = ClientContext.hash(writer.bytes)
+  private func advance(past entry: LogEntry, _ hash: [UInt8], beganEpoch: Bool) {
+    if beganEpoch, let authenticator = box?.group.epochAuthenticator.withBytes({ Array($0) }) {
+      stored.order.begin(authenticator: authenticator, sequence: entry.sequence)
+    } else {
+      stored.order.take(entry, hash: hash)
+    }
     stored.position.sequence = entry.sequence
     machine.took(entry.sequence)
   }
@@ -251,6 +251,12 @@ extension Room {
     let id = try Envelope.id(opened.encoded, salt: opened.content.salt, sender: sender.id, room: self.id)
     guard try store.message(id, in: self.id) == nil else {
       return try note(.replayed, entry, "a message that was sent before", person: sender, in: store, &batch)
+    }
+    if let head = opened.order, stored.order.contradicts(head) {
+      let finding = context.finding(
+        .orderDiffers, room: self.id, person: sender, sequence: head.sequence, "another saw this room in another order")
+      try store.add(finding)
+      batch.events.append(.relayMismatch(finding))
     }
     let own = try context.identity().user
     let shown = Message(

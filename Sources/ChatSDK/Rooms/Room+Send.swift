@@ -37,7 +37,7 @@ extension Room {
 
   private func seal(_ text: String) throws -> Message {
     let now = context.now
-    let (content, encoded) = try Envelope.text(text, sentAt: now)
+    let (content, encoded) = try Envelope.text(text, sentAt: now, order: stored.order.head)
     let identity = try context.identity()
     let id = try Envelope.id(encoded, salt: content.salt, sender: identity.user, room: self.id)
     let moment = Moment(millisecondsSince1970: now)

@@ -128,15 +128,19 @@ package struct RoomRecord: StoredRecord {
   var epoch: UInt64
   /// The last entry of the log that was taken in.
   var position: StreamPosition
-  /// SHA-256 over the accepted order so far.
-  var orderHash: [UInt8]
+  /// The accepted order so far.
+  var order: RoomOrder
   var lastRead: UInt64
   var lastActivity: UInt64
   var health: RoomHealth
 
-  init(room: RoomID, name: String, memberCount: Int, epoch: UInt64, position: StreamPosition, now: UInt64) {
+  init(
+    room: RoomID, name: String, memberCount: Int, epoch: UInt64, position: StreamPosition, authenticator: [UInt8],
+    now: UInt64
+  ) {
     (self.room, self.name, self.memberCount) = (room, name, UInt32(clamping: memberCount))
-    (self.epoch, self.position, self.orderHash) = (epoch, position, [])
+    (self.epoch, self.position) = (epoch, position)
+    order = RoomOrder(authenticator: authenticator, sequence: position.sequence)
     (self.lastRead, self.lastActivity, self.health) = (position.sequence, now, .good)
   }
 
@@ -146,7 +150,7 @@ package struct RoomRecord: StoredRecord {
     memberCount = try reader.readUInt32()
     epoch = try reader.readUInt64()
     position = try StreamPosition(from: &reader)
-    orderHash = try reader.readVector(max: 64)
+    order = try RoomOrder(from: &reader)
     lastRead = try reader.readUInt64()
     lastActivity = try reader.readUInt64()
     guard let health = RoomHealth(rawValue: try reader.readString()) else { throw WireError(.invalidValue) }
@@ -159,7 +163,7 @@ package struct RoomRecord: StoredRecord {
     writer.write(memberCount)
     writer.write(epoch)
     writer.write(position)
-    writer.writeVector(orderHash)
+    writer.write(order)
     writer.write(lastRead)
     writer.write(lastActivity)
     writer.write(health.rawValue)

@@ -1,0 +1,53 @@
+import E2ECrypto
+import RelayProtocol
+
+// Coming to where the relay says that the room is.
+extension Room {
+  var cursor: RoomCursor { RoomCursor(room: id, position: machine.position) }
+
+  /// Brings the room up to where the relay says it is, settles what was in flight, and sends what waits.
+  func catchUp(_ theirs: RoomResponse) async throws {
+    if stored.health == .left {
+      // The relay counts this account in again; only a new Welcome can say more.
+      return
+    }
+    let isBehind = theirs.position != machine.position
+    do {
+      if isBehind { try await pull() }
+      if pending != nil { try await exclusively { try await settlePending() } }
+    } catch let error as ChatError {
+      // A commit that the relay refuses for good was somebody's wish, and is not the room's end.
+      guard error.relayCode != nil, !error.isRetryable else { throw error }
+      let finding = context.finding(.notSent, room: id, "a change was refused: \(error.code)")
+      try context.store.write { try $0.add(finding) }
+      context.hub.tell([.refused(finding)])
+    }
+    if context.configuration.connection == .manual {
+      try? await commitReceived()
+      await flushOutbox()
+    }
+    scheduleCommit()
+    if stored.health == .good, comparedEpoch != stored.epoch { try await compareMembers() }
+  }
+
+  /// Compares the relay's list of members with the group's, which counts.
+  func compareMembers() async throws {
+    for _ in 0..<2 {
+      guard stored.health == .good, try !group().group.hasPendingProposals else { return }
+      let epoch = stored.epoch
+      let theirs = Set(try await context.api.members(of: id).map(\.user))
+      // A change may have come while the relay was asked.
+      try await pull()
+      guard stored.health == .good, stored.epoch == epoch, try !group().group.hasPendingProposals else { continue }
+      comparedEpoch = epoch
+      let ours = Set(try credentials().map(\.user))
+      guard theirs != ours else { return }
+      let (more, fewer) = (theirs.subtracting(ours).count, ours.subtracting(theirs).count)
+      let finding = context.finding(
+        .membersDiffer, room: id, "the relay's list has \(more) more and lacks \(fewer) of the group's members")
+      try context.store.write { try $0.add(finding) }
+      context.hub.tell([.relayMismatch(finding)])
+      return
+    }
+  }
+}

@@ -1,0 +1,161 @@
+import ChatTestKit
+import Content
+import CryptoPrimitives
+import E2ECrypto
+import RelayProtocol
+import Testing
+import WireCodec
+
+@testable import ChatSDK
+
+/// What members may do, tried by members who do it anyway.
+@Suite struct RoomRulesTests {
+  /// Attacks 1, 3, 8: a member whose own client lets it do what its role does not.
+  @Test(arguments: ["remove", "rename", "role", "add"])
+  func commitBeyondTheRoleIsRefusedByAll(_ what: String) async throws {
+    let world = try await World("alice", "bob", "carol", "dave")
+    let story = try await world.room("alice").invites("bob", "carol").deliverAll()
+    let bob = try await story.room("bob")
+    try await bob.force(what, dave: try await world.client("dave"))
+    // Whom the relay has struck off its list hears nothing more from it; the group is the same for her as before.
+    for name in what == "remove" ? ["alice"] : ["alice", "carol"] {
+      try? await world.client(name).sync()
+      #expect(try await story.room(name).health == .stopped)
+      #expect(try await world.client(name).diagnose().contains { $0.code == .forbiddenCommit })
+      #expect(try await story.room(name).members().map(\.person.username) == ["alice", "bob", "carol"])
+      #expect(try await story.room(name).name == "Garden")
+      await #expect(throws: ChatError(.roomStopped)) { try await story.says(name, "nothing goes out") }
+    }
+    await world.end()
+  }
+
+  /// A member's proposal that it has no right to is not committed by those who have.
+  @Test func proposalBeyondTheRoleIsForgotten() async throws {
+    let world = try await World("alice", "bob", "carol")
+    let story = try await world.room("alice").invites("bob", "carol").deliverAll()
+    try await story.room("bob").proposeRemoval(of: "carol")
+    try await story.says("alice", "and on we go").deliverAll()
+    #expect(try await world.client("alice").diagnose().map(\.code) == [.forbiddenCommit])
+    try await story.room("alice").updateKeys()
+    try await story.deliverAll()
+    #expect(try await story.room("alice").members().count == 3)
+    #expect(try await story.room("carol").history().map(\.text) == ["and on we go"])
+    await world.end()
+  }
+
+  /// Attack 18 and the design's order heads: who was shown another order finds out when people talk.
+  @Test func anotherOrderIsFoundOut() async throws {
+    let world = try await World("alice", "bob")
+    let story = try await world.room("alice").invites("bob").deliverAll()
+    try await story.says("alice", "one").says("alice", "two")
+    try await world.tamper("bob", path: "/\(story.id)/log") { (answer: LogResponse) in
+      guard answer.entries.count == 2 else { return answer }
+      var entries = answer.entries
+      entries.swapAt(0, 1)
+      for index in entries.indices { entries[index].sequence = answer.entries[index].sequence }
+      return LogResponse(entries: entries, last: answer.last, epoch: answer.epoch)
+    }
+    try await world.client("bob").sync()
+    try await world.client("alice").sync()
+    #expect(try await world.client("bob").diagnose().isEmpty)
+    try await story.says("alice", "three")
+    try await world.client("bob").sync()
+    #expect(try await world.client("bob").diagnose().map(\.code) == [.orderDiffers])
+    await world.end()
+  }
+
+  /// Attack 1 on the relay's side: somebody stands in its list who is not in the group.
+  @Test func longerListOfTheRelayIsNoticed() async throws {
+    let world = try await World("alice", "bob")
+    let story = try await world.room("alice").invites("bob").deliverAll()
+    try await world.tamper("bob", path: "/\(story.id)/members") { (answer: MembersResponse) in
+      MembersResponse(members: answer.members + [.init(user: UserID(high: 6, low: 6), username: "ghost")])
+    }
+    try await story.room("alice").updateKeys()
+    try await world.client("bob").sync()
+    #expect(try await world.client("bob").diagnose().map(\.code) == [.membersDiffer])
+    #expect(try await world.client("alice").diagnose().isEmpty)
+    await world.end()
+  }
+
+  @Test func roomStateHasOneEncoding() throws {
+    let state = RoomState(
+      name: "Garden",
+      roles: [UserID(high: 2, low: 0): .admin, UserID(high: 1, low: 5): .owner, UserID(high: 1, low: 4): .member])
+    let decoded = try RoomState(decoding: state.encoded)
+    #expect(decoded.roles == [UserID(high: 2, low: 0): .admin, UserID(high: 1, low: 5): .owner])
+    var bytes = decoded.encoded
+    // The two entries the other way round are not another way to say the same.
+    let entries = bytes.count - 34
+    bytes = Array(bytes[..<entries]) + bytes[(entries + 17)...] + bytes[entries..<(entries + 17)]
+    #expect(throws: WireError(.invalidValue)) { try RoomState(decoding: bytes) }
+    for count in 0..<state.encoded.count {
+      #expect(throws: WireError.self) { try RoomState(decoding: Array(state.encoded.prefix(count))) }
+    }
+  }
+
+  @Test func textsHideTheirLength() throws {
+    let lengths = try [0, 1, 50, 120].map {
+      Envelope.pad(try Envelope.text(String(repeating: "x", count: $0), sentAt: 1).encoded).count
+    }
+    #expect(Set(lengths).count == 1)
+    for count in [0, 255, 256, 10_000, 64 << 10] {
+      let text = String(repeating: "y", count: count)
+      let head = RoomOrder.Head(sequence: 7, hash: [UInt8](repeating: 3, count: 16))
+      let (content, encoded) = try Envelope.text(text, sentAt: 99, order: head)
+      let opened = try Envelope.open(Envelope.pad(encoded))
+      #expect(opened.content == content && opened.content.plainText == text)
+      #expect(opened.sentAt == 99 && opened.order == head)
+    }
+    #expect(throws: ChatError(.messageTooLong)) {
+      try Envelope.text(String(repeating: "z", count: (64 << 10) + 1), sentAt: 1)
+    }
+    var padded = Envelope.pad(try Envelope.text("x", sentAt: 1).encoded)
+    padded[padded.count - 1] = 1
+    #expect(throws: ChatError(.protocolViolation)) { try Envelope.open(padded) }
+  }
+}
+
+extension Room {
+  /// Commits what the role does not allow, past this client's own check.
+  func force(_ what: String, dave: ChatClient) async throws {
+    try await exclusively {
+      try await pullLog()
+      let state = try roomState()
+      let own = try context.identity().user
+      let proposal: Proposal
+      switch what {
+      case "remove":
+        let carol = try await members().first { $0.person.username == "carol" }
+        let leaf = try group().group.members.first { LeafCheck.credential(of: $0)?.user == carol?.id }
+        proposal = .remove(try #require(leaf).leafIndex)
+      case "rename":
+        proposal = .groupContextExtensions(RoomState(name: "Mine", roles: state.roles).extensions)
+      case "role":
+        var roles = state.roles
+        roles[own] = .owner
+        proposal = .groupContextExtensions(RoomState(name: state.name, roles: roles).extensions)
+      default:
+        let dave = await dave.context
+        let identity = try dave.identity()
+        let bundle = try KeyPackageBundle.generate(
+          suite: .x25519ChaCha20Poly1305, identity: identity.client, capabilities: ClientContext.capabilities,
+          lifetime: dave.lifetime)
+        proposal = .add(bundle.keyPackage)
+      }
+      try make([proposal], forcesPath: false)
+      try await settlePending()
+    }
+  }
+
+  func proposeRemoval(of username: String) async throws {
+    let user = try await members().first { $0.person.username == username }
+    let box = try group()
+    let leaf = try #require(box.group.members.first { LeafCheck.credential(of: $0)?.user == user?.id })
+    let proposal = try box.group.propose(.remove(leaf.leafIndex), now: context.timestamp)
+    _ = try await context.api.send(
+      SendRequest(sendID: .random(), kind: .proposal, epoch: box.group.epoch.rawValue, message: proposal), to: id)
+    // Or this client would commit it at once, and nobody else.
+    self.box = nil
+  }
+}
