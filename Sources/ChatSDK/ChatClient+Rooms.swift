@@ -61,7 +61,13 @@ extension ChatClient {
   }
 
   private func join(_ waiting: WelcomesResponse.Waiting) async throws -> Room? {
-    if let known = roomsByID[waiting.room], await known.health == .good { return nil }
+    let known = roomsByID[waiting.room]
+    if let known {
+      // Taken in before, and only the relay was not told.
+      if await known.hasPassed(waiting.position) { return nil }
+      // This device was removed since, and may not know it yet: what it can still read comes first.
+      try? await known.pull()
+    }
     let identity = try context.identity()
     let (bundle, used) = try opened(waiting.welcome.bytes, identity)
     let pending: PendingJoin
@@ -79,6 +85,11 @@ extension ChatClient {
     let users = try await checkMembers(effects)
     guard let sender = LeafCheck.credential(of: effects.sender), state.role(of: sender.user) >= .admin else {
       throw ChatError(.identityInvalid, detail: "a Welcome from somebody who may not invite")
+    }
+    // Nobody from outside may put another group in the place of a room that works. Where this account was removed, it
+    // was told so, and is told now who asks it back.
+    guard await known?.wouldFollow(sender.user) ?? true else {
+      throw ChatError(.identityInvalid, detail: "a Welcome to a known room from somebody who was not in it")
     }
     let box = GroupBox(pending.adopt())
     let record = RoomRecord(

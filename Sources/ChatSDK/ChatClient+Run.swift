@@ -116,7 +116,11 @@ extension ChatClient {
     if !cursors.isEmpty { try await link.follow(cursors) }
     tell(.live)
     let upkeep = Task { try await self.upkeep() }
-    defer { upkeep.cancel() }
+    let renewal = Task { try await self.renewToken(of: link) }
+    defer {
+      upkeep.cancel()
+      renewal.cancel()
+    }
     while let frame = try await link.next() { try await take(frame, link) }
   }
 
@@ -124,6 +128,16 @@ extension ChatClient {
   private func upkeep() async throws {
     for room in roomsByID.values { await room.flushOutbox() }
     try await refillKeyPackages()
+  }
+
+  /// Gives the socket a fresh token while the old one is good, so that the connection outlives it.
+  private func renewToken(of link: SocketLink) async throws {
+    while !Task.isCancelled {
+      let remaining = await context.session.remaining
+      try await context.environment.sleep(max(remaining / 2, .milliseconds(500)))
+      await context.session.expire()
+      try await link.authenticate(try await context.session.token(using: context.api))
+    }
   }
 
   private func take(_ frame: RelayFrame, _ link: SocketLink) async throws {

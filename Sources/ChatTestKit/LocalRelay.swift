@@ -7,10 +7,16 @@ public actor LocalRelay {
   private var relay: Relay?
   private var port: UInt16 = 0
 
-  public init() throws { try self.init(folder: TemporaryFolder()) }
+  private let accessTokenLifetime: Duration
 
-  init(folder: TemporaryFolder) {
+  /// - Parameter accessTokenLifetime: how soon clients must renew their tokens.
+  public init(accessTokenLifetime: Duration = .seconds(600)) throws {
+    try self.init(folder: TemporaryFolder(), accessTokenLifetime: accessTokenLifetime)
+  }
+
+  init(folder: TemporaryFolder, accessTokenLifetime: Duration = .seconds(600)) {
     self.folder = folder
+    self.accessTokenLifetime = accessTokenLifetime
   }
 
   /// Where it listens; the same after a restart.
@@ -24,6 +30,7 @@ public actor LocalRelay {
     configuration.port = port
     configuration.dataDirectory = dataFolder
     configuration.loops = 1
+    configuration.accessTokenLifetime = accessTokenLifetime
     // Cheap passwords and no patience needed: what is tried here is not the relay's thrift.
     configuration.passwordPasses = 1
     configuration.passwordMemoryKiB = 1024

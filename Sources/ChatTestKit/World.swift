@@ -17,13 +17,16 @@ public actor World {
 
   /// A relay and accounts of these names.
   ///
-  /// - Parameter connection: how the clients hear news; with `manual`, only when told to.
+  /// - Parameters:
+  ///   - connection: how the clients hear news; with `manual`, only when told to.
+  ///   - accessTokenLifetime: how soon the clients must renew their tokens.
   public init(
-    _ names: String..., connection: Configuration.Connection = .manual, seed: UInt64 = .random(in: 0 ... .max)
+    _ names: String..., connection: Configuration.Connection = .manual, seed: UInt64 = .random(in: 0 ... .max),
+    accessTokenLifetime: Duration = .seconds(600)
   ) async throws {
     (self.connection, self.seed) = (connection, seed)
     folder = try TemporaryFolder()
-    relay = LocalRelay(folder: folder)
+    relay = LocalRelay(folder: folder, accessTokenLifetime: accessTokenLifetime)
     try await relay.start()
     for name in names { try await add(name) }
   }

@@ -209,6 +209,32 @@ import WireCodec
     #expect(try await bob.diagnose().map(\.code) == [.invalidWelcome])
     await world.end()
   }
+
+  /// Attack 20: a stranger makes a group of the same id, and the relay helps to put it in the room's place.
+  @Test func strangerCannotReplaceARoom() async throws {
+    let world = try await World("alice", "bob", "mallory")
+    let story = try await world.room("alice").invites("bob").deliverAll()
+    try await story.says("alice", "the real one").deliverAll()
+    let (bob, mallory) = (try await world.client("bob"), try await world.client("mallory").context)
+    let claimed = try await mallory.api.claimKeyPackages(of: try await bob.context.identity().user).claimed[0]
+    let identity = try mallory.identity()
+    let state = RoomState(name: "Garden", roles: [identity.user: .owner])
+    var group = try Group.create(
+      groupID: GroupID(story.id.bytes), suite: .x25519ChaCha20Poly1305, identity: identity.client,
+      capabilities: ClientContext.capabilities, extensions: state.extensions, lifetime: mallory.lifetime)
+    let commit = try group.commit([.add(KeyPackage(message: claimed.keyPackage.bytes))], now: mallory.timestamp)
+    let made = commit.welcome
+    let welcome = try #require(made)
+    let position = StreamPosition(incarnation: 1, sequence: 1000)
+    try await world.tamper("bob", path: "/v1/welcomes") { (_: WelcomesResponse) in
+      WelcomesResponse(welcomes: [.init(id: 7, room: story.id, position: position, welcome: welcome)])
+    }
+    try? await bob.sync()
+    #expect(try await bob.diagnose().map(\.code) == [.invalidWelcome])
+    try await world.member("bob").wire?.setTamper(nil)
+    try await story.says("bob", "still the real one").deliverAll().agrees()
+    await world.end()
+  }
 }
 
 extension ClientContext {

@@ -40,6 +40,15 @@ import Testing
     await world.end()
   }
 
+  @Test func removedAndInvitedAgainWhileAway() async throws {
+    let world = try await World("alice", "bob")
+    let story = try await world.room("alice").invites("bob").deliverAll()
+    try await story.removes("bob").invites("bob").says("alice", "welcome back").deliverAll().agrees()
+    #expect(try await story.room("bob").history().map(\.text) == ["welcome back"])
+    try await story.says("bob", "was I away?").deliverAll().agrees()
+    await world.end()
+  }
+
   @Test func twoCommitAtOnceAndBothIntentsSurvive() async throws {
     let world = try await World("alice", "bob", "carol", "dave")
     let story = try await world.room("alice").invites("bob").deliverAll()

@@ -72,6 +72,23 @@ import Testing
     await world.end()
   }
 
+  /// The access token runs out several times over; the connection does not.
+  @Test func connectionOutlivesItsToken() async throws {
+    let world = try await World("alice", "bob", connection: .automatic, accessTokenLifetime: .seconds(2))
+    let story = try await world.room("alice").invites("bob")
+    try await eventually { await (try world.member("bob")).isLive }
+    try await Task.sleep(for: .seconds(5))
+    try await story.says("alice", "still connected")
+    try await eventually { try await world.member("bob").texts == ["still connected"] }
+    for name in ["alice", "bob"] {
+      let connects = try await world.member(name).events.count {
+        if case .connection(.connecting) = $0 { true } else { false }
+      }
+      #expect(connects == 1)
+    }
+    await world.end()
+  }
+
   @Test func fallsBackToLongPolls() async throws {
     let world = try await World("alice", connection: .automatic)
     let bob = try await world.add("bob", connection: .manual)
@@ -90,6 +107,8 @@ import Testing
 }
 
 extension Member {
+  var isLive: Bool { events.contains { if case .connection(.live) = $0 { true } else { false } } }
+
   var texts: [String] {
     events.compactMap { if case .message(let message) = $0 { message.text } else { nil } }
   }

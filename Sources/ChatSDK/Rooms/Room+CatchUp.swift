@@ -30,6 +30,18 @@ extension Room {
     if stored.health == .good, comparedEpoch != stored.epoch { try await compareMembers() }
   }
 
+  /// Whether the log was taken in up to there, as a member.
+  func hasPassed(_ position: StreamPosition) -> Bool {
+    stored.health == .good && stored.position.incarnation == position.incarnation
+      && stored.position.sequence >= position.sequence
+  }
+
+  /// Whether a Welcome of this user may take the place of the group.
+  func wouldFollow(_ user: UserID) -> Bool {
+    guard stored.health == .good, let credentials = try? credentials() else { return true }
+    return credentials.contains { $0.user == user }
+  }
+
   /// Compares the relay's list of members with the group's, which counts.
   func compareMembers() async throws {
     for _ in 0..<2 {

@@ -26,6 +26,12 @@ actor Session {
     try store.write { try $0.remove(.session, SessionRecord.key) }
   }
 
+  /// How long the access token is good for.
+  var remaining: Duration {
+    guard let record, record.accessExpires > now() else { return .zero }
+    return .milliseconds(Int64(clamping: record.accessExpires - now()))
+  }
+
   /// Forgets the access token's time, so that the next use renews it.
   func expire() { record?.accessExpires = 0 }
 

@@ -42,6 +42,11 @@ actor SocketLink {
     return true
   }
 
+  /// Replaces the token that the socket was opened with before it runs out.
+  func authenticate(_ token: String) async throws {
+    try await socket.send(ClientFrame.authenticate(token: token).encoded)
+  }
+
   func follow(_ cursors: [RoomCursor]) async throws {
     for start in stride(from: 0, to: cursors.count, by: Limits.cursorsPerFollow) {
       let part = Array(cursors[start..<min(start + Limits.cursorsPerFollow, cursors.count)])
