@@ -8,7 +8,7 @@ import WireCodec
 
 @testable import ChatSDK
 
-/// A relay in the wrong hands: what it shows is changed on the way to one client (attacks.md, section 3 A to C).
+/// A relay in the wrong hands: what it shows is changed on the way to one client (docs/threat-model.md, A to C).
 @Suite struct HostileRelayTests {
   /// Attack 4: the relay hands out somebody else's key package.
   @Test func swappedKeyPackageIsRefused() async throws {

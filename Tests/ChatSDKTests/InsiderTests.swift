@@ -6,7 +6,7 @@ import Testing
 
 @testable import ChatSDK
 
-/// A member whose client does not keep to the rules (attacks.md, section 3: 14, 20, 25 and 38).
+/// A member whose client does not keep to the rules (docs/threat-model.md, classes 14, 20, 25 and 38).
 @Suite struct InsiderTests {
   /// Attack 14: a member sends its own sealed content once more under a new generation, and another's as its own.
   @Test func repeatedContentIsShownOnce() async throws {

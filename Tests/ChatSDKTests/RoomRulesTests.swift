@@ -43,7 +43,7 @@ import WireCodec
     await world.end()
   }
 
-  /// Attack 18 and the design's order heads: who was shown another order finds out when people talk.
+  /// Attack 18, by the order heads inside messages: who was shown another order finds out when people talk.
   @Test func anotherOrderIsFoundOut() async throws {
     let world = try await World("alice", "bob")
     let story = try await world.room("alice").invites("bob").deliverAll()
