@@ -28,12 +28,44 @@ struct Context: Sendable {
     }
   }
 
-  /// Opens the account of the data folder and runs `body` with it.
+  /// Opens the account of the data folder for one command, which fetches what it needs itself.
+  func withClient(_ body: (ChatClient) async throws -> Void) async throws {
+    try await ChatClient.withClient(try configuration(connection: .manual), body)
+  }
+
+  /// Opens the account of the data folder and keeps a connection while `body` runs.
   ///
-  /// One-shot commands fetch what they need themselves; those that stay keep a connection.
-  func withClient(
-    connection: Configuration.Connection = .manual, _ body: (ChatClient) async throws -> Void
-  ) async throws {
+  /// The events begin before the connection does, so that nothing is missed in between.
+  func withConnectedClient(_ body: (ChatClient, Events) async throws -> Void) async throws {
+    let connection: Configuration.Connection = arguments.has("long-poll") ? .longPollOnly : .automatic
+    let client = try await ChatClient(try configuration(connection: connection))
+    let events = client.events
+    let running = Task { try await client.run() }
+    do { try await body(client, events) } catch {
+      running.cancel()
+      await client.close()
+      throw error
+    }
+    running.cancel()
+    await client.close()
+  }
+
+  /// Opens the account, fetches what is new, and finds a room by name or id.
+  func withRoom(_ nameOrID: String, _ body: (ChatClient, Room) async throws -> Void) async throws {
+    try await withClient { client in try await body(client, try await room(nameOrID, of: client)) }
+  }
+
+  /// A room by name or id, after a look at the relay.
+  ///
+  /// An invitation that waits there becomes a room by this; without a network the rooms of the store remain.
+  func room(_ nameOrID: String, of client: ChatClient) async throws -> Room {
+    do { try await client.sync() } catch let error as ChatError where error.family == .network {
+      Terminal.diagnose("chat-cli: note: the relay cannot be reached; working from what is here")
+    }
+    return try await client.room(nameOrID)
+  }
+
+  private func configuration(connection: Configuration.Connection) throws(Failure) -> Configuration {
     guard folder.hasAccount, let note = try folder.readNote() else {
       throw Failure(.notLoggedIn, "there is no account in this data folder", hint: "`chat-cli register` makes one")
     }
@@ -46,23 +78,8 @@ struct Context: Sendable {
       let passphrase = try Secrets.read("passphrase", prompt: "passphrase of the store: ", arguments: arguments)
       store = .file(folder.store, passphrase: Passphrase(try Secrets.text(passphrase)))
     }
-    let configuration = Configuration(
+    return Configuration(
       relay: note.relay, store: store, connection: connection, trustedCertificates: note.certificates)
-    try await ChatClient.withClient(configuration, body)
-  }
-
-  /// Opens the account, fetches what is new, and finds a room by name or id.
-  func withRoom(
-    _ nameOrID: String, connection: Configuration.Connection = .manual,
-    _ body: (ChatClient, Room) async throws -> Void
-  ) async throws {
-    try await withClient(connection: connection) { client in
-      // An invitation that waits at the relay becomes a room by this; without a network the rooms of the store remain.
-      do { try await client.sync() } catch let error as ChatError where error.family == .network {
-        Terminal.diagnose("chat-cli: note: the relay cannot be reached; working from what is here")
-      }
-      try await body(client, try await client.room(nameOrID))
-    }
   }
 }
 

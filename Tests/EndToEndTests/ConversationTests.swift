@@ -40,7 +40,7 @@ import Testing
       process.write((texts[person.name] ?? []).map { $0 + "\n" }.joined())
     }
     for process in running {
-      try await wait(for: "1,000 messages", seconds: 90) {
+      try await wait(for: "1,000 messages", seconds: 150) {
         process.text.split(separator: "\n").count { $0.contains("\"type\":\"message\"") } >= all.count
       }
     }

@@ -14,24 +14,25 @@ extension Command {
     ]
   ) { context in
     let linger = try context.arguments.number("linger", in: 0...86_400) ?? 0
-    let connection: Configuration.Connection = context.arguments.has("long-poll") ? .longPollOnly : .automatic
-    try await context.withRoom(context.arguments.positional[0], connection: connection) { client, room in
-      let events = room.events
+    try await context.withConnectedClient { client, events in
+      let room = try await context.room(context.arguments.positional[0], of: client)
+      var shown: UInt64 = 0
       if !context.output.isJSON {
-        for message in try await room.history(limit: 10) { context.output.print([], text: Lines.message(message)) }
+        for message in try await room.history(limit: 10) {
+          context.output.print([], text: Lines.message(message))
+          shown = max(shown, message.sequence ?? 0)
+        }
         if Terminal.outputIsTerminal {
           Terminal.diagnose("* in \(SafeText.line(await room.name)): type a line to send it, /help for more")
         }
       }
+      // On a terminal one's own lines stand there already.
+      let own = context.output.isJSON || !Terminal.outputIsTerminal ? nil : await client.account?.id
+      let (id, before) = (room.id, shown)
       let showing = Task {
-        // On a terminal one's own lines stand there already.
-        let showsOwn = context.output.isJSON || !Terminal.outputIsTerminal
-        let me = await client.account?.id
-        for try await event in events {
-          switch event {
-          case .message(let message), .sent(let message):
-            if message.sender.id == me, !showsOwn { continue }
-          default: break
+        for try await event in events where event.room == nil || event.room == id {
+          if case .message(let message) = event, message.sender.id == own || message.sequence ?? .max <= before {
+            continue
           }
           context.show(event)
         }

@@ -12,10 +12,9 @@ extension Command {
   ) { context in
     let count = try context.arguments.number("count", in: 1...Int.max)
     let wanted = context.arguments.positional.first
-    let connection: Configuration.Connection = context.arguments.has("long-poll") ? .longPollOnly : .automatic
-    try await context.withClient(connection: connection) { client in
+    try await context.withConnectedClient { client, events in
       var seen = 0
-      for try await event in client.events {
+      for try await event in events {
         if let wanted, let id = event.room {
           guard try await context.matches(id, wanted, of: client) else { continue }
         }
