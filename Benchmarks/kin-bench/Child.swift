@@ -44,8 +44,8 @@ struct Child: ~Copyable {
     guard waitpid(pid, &status, 0) == pid, status == 0 else { throw Failed(what: "exit status \(status)") }
   }
 
-  consuming func stop() {
-    kill(pid, SIGTERM)
+  consuming func stop(_ signal: Int32 = SIGTERM) {
+    kill(pid, signal)
     var status: Int32 = 0
     waitpid(pid, &status, 0)
   }
