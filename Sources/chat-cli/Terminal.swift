@@ -1,5 +1,15 @@
 import Glibc
 
+/// What a signal that ends the program while a secret is typed has to restore. Written before the handler is set.
+nonisolated(unsafe) private var hiddenTerminal: (descriptor: Int32, shown: termios) = (-1, termios())
+
+/// Restores the echo, then lets the signal do what it does. Calls only what a signal handler may.
+private let showAgainAndEnd: @convention(c) (Int32) -> Void = { number in
+  tcsetattr(hiddenTerminal.descriptor, TCSANOW, &hiddenTerminal.shown)
+  signal(number, SIG_DFL)
+  raise(number)
+}
+
 /// The terminal, standard input and standard error. Standard output belongs to ``Output``.
 enum Terminal {
   static var inputIsTerminal: Bool { isatty(STDIN_FILENO) == 1 }
@@ -29,6 +39,10 @@ enum Terminal {
     guard tcgetattr(terminal, &shown) == 0 else {
       throw Failure.usage("there is no terminal to ask on", hint: noTerminalHint)
     }
+    hiddenTerminal = (terminal, shown)
+    let signals = [SIGINT, SIGTERM, SIGHUP]
+    for number in signals { signal(number, showAgainAndEnd) }
+    defer { for number in signals { signal(number, SIG_DFL) } }
     var hidden = shown
     hidden.c_lflag &= ~tcflag_t(ECHO)
     guard tcsetattr(terminal, TCSAFLUSH, &hidden) == 0 else {
