@@ -3,6 +3,7 @@ import CryptoPrimitives
 import E2ECrypto
 import RelayProtocol
 import Testing
+import WireCodec
 
 @testable import ChatSDK
 
@@ -67,6 +68,34 @@ import Testing
       #expect(await room.health == .stopped)
       #expect(try await room.members().map(\.person.username).sorted() == ["alice", "bob", "mallory"])
       #expect(try await world.client(name).diagnose().contains { $0.code == .forbiddenCommit })
+    }
+    await world.end()
+  }
+
+  /// Attacks 2, 11 and 12: an owner adds a device that bob's account never listed; nobody follows.
+  @Test(arguments: ["own account key", "bob's account key", "bob's listed device"])
+  func ghostDeviceIsRefusedByAll(_ kind: String) async throws {
+    let world = try await World("mallory", "alice", "bob")
+    let story = try await world.room("mallory").invites("alice", "bob").deliverAll()
+    let bob = try await world.client("bob").context.identity()
+    let (forger, device) = (SigningKey.generate(), SigningKey.generate())
+    let entry = DeviceEntry(
+      device: kind == "bob's listed device" ? bob.device.device : DeviceID(high: 1, low: 2),
+      signatureKey: device.publicKey, name: "ghost", added: 1)
+    var credential = try DeviceCredential.make(user: bob.user, entry: entry, accountKey: forger)
+    if kind != "own account key" { credential.accountKey = bob.accountKey.publicKey }
+    let package = try KeyPackageBundle.generate(
+      suite: .x25519ChaCha20Poly1305,
+      identity: ClientIdentity(credential: .basic(identity: credential.encoded), signingKey: device),
+      capabilities: ClientContext.capabilities, lifetime: try await world.client("bob").context.lifetime)
+    let before = try await story.room("alice").epoch
+    try await story.room("mallory").forgeCommit([.add(package.keyPackage)])
+    for name in ["alice", "bob"] {
+      try? await world.client(name).sync()
+      let room = try await story.room(name)
+      #expect(await room.epoch == before)
+      #expect(try await room.members().allSatisfy { $0.deviceCount == 1 })
+      #expect(try await world.client(name).diagnose().contains { $0.code == .invalidLeaf })
     }
     await world.end()
   }
