@@ -33,7 +33,11 @@ public actor World {
 
   /// Stops all clients and the relay.
   public func end() async {
-    for member in members.values { await member.stop() }
+    for member in members.values {
+      // What changes answers may hold the world, which would then outlive its end.
+      await member.wire?.setTamper(nil)
+      await member.stop()
+    }
     await relay.stop()
   }
 

@@ -60,14 +60,6 @@ package struct Row: ~Copyable {
     return sqlite3_column_type(handle, Int32(column)) == SQLITE_NULL
   }
 
-  package borrowing func optionalInteger(_ column: Int) throws(StorageError) -> Int64? {
-    try isNull(column) ? nil : try integer(column)
-  }
-
-  package borrowing func optionalUnsigned(_ column: Int) throws(StorageError) -> UInt64? {
-    try isNull(column) ? nil : try unsigned(column)
-  }
-
   package borrowing func optionalText(_ column: Int) throws(StorageError) -> String? {
     try isNull(column) ? nil : try text(column)
   }

@@ -55,14 +55,32 @@ struct Context: Sendable {
     try await withClient { client in try await body(client, try await room(nameOrID, of: client)) }
   }
 
+  /// Does something to the users that stand behind the room on the command line, and says that it is done.
+  func changeMembers(_ done: String, _ change: (Room, [String]) async throws -> Void) async throws {
+    let usernames = Array(arguments.positional.dropFirst())
+    try await withRoom(arguments.positional[0]) { _, room in
+      try await change(room, usernames)
+      output.print(
+        [
+          ("type", .string(done)), ("room", .string(room.id.text)),
+          ("usernames", .array(usernames.map { .string($0) })),
+        ], text: "\(done) \(SafeText.line(usernames.joined(separator: ", ")))")
+    }
+  }
+
   /// A room by name or id, after a look at the relay.
   ///
   /// An invitation that waits there becomes a room by this; without a network the rooms of the store remain.
   func room(_ nameOrID: String, of client: ChatClient) async throws -> Room {
+    try await catchUp(client)
+    return try await client.room(nameOrID)
+  }
+
+  /// Fetches what is new; without a network, says so and goes on with what is here.
+  func catchUp(_ client: ChatClient) async throws {
     do { try await client.sync() } catch let error as ChatError where error.family == .network {
       Terminal.diagnose("chat-cli: note: the relay cannot be reached; working from what is here")
     }
-    return try await client.room(nameOrID)
   }
 
   private func configuration(connection: Configuration.Connection) throws(Failure) -> Configuration {

@@ -12,7 +12,6 @@ private let showAgainAndEnd: @convention(c) (Int32) -> Void = { number in
 
 /// The terminal, standard input and standard error. Standard output belongs to ``Output``.
 enum Terminal {
-  static var inputIsTerminal: Bool { isatty(STDIN_FILENO) == 1 }
   static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
   /// Writes to a descriptor, all of it; a reader that went away ends the program as it would end `cat`.

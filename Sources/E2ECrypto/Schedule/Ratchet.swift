@@ -23,8 +23,6 @@ struct Ratchet: Sendable {
 
   init(secret: Secret) { self.secret = secret }
 
-  var skippedCount: Int { skipped.count }
-
   /// Steps to the next generation. The secret that led to it is gone (RFC 9420 section 9.2).
   private mutating func step(_ suite: Suite) throws(MLSError) -> (generation: UInt32, key: StoredKey) {
     guard let secret else { throw MLSError(.ratchetExhausted) }

@@ -190,13 +190,6 @@ struct RatchetTree: Sendable {
       parents[node.parentPosition] = ParentNode(encryptionKey: key, parentHash: parentHash)
     }
   }
-
-  /// Replaces a leaf by one with the same keys, as when it is signed anew.
-  mutating func replaceSigned(_ node: LeafNode, at place: LeafIndex) {
-    leaves[place.position] = Leaf(node)
-    hashes.forget(NodeIndex(place))
-    for above in shape.directPath(of: place) { hashes.forget(above) }
-  }
 }
 
 extension ParentNode {

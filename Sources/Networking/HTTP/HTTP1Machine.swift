@@ -46,7 +46,6 @@ struct HTTP1Machine {
   private var lineStart = 0
   private var sawCR = false
   private var body: [UInt8] = []
-  private var isEndDue = false
   private var toHead = false
   private var interims = 0
   private var skippedBlank = false
@@ -61,14 +60,6 @@ struct HTTP1Machine {
     switch state {
     case .head: !line.isEmpty || sawCR
     case .done: false
-    default: true
-    }
-  }
-
-  /// Whether the head is complete, so that what comes is body.
-  var isInBody: Bool {
-    switch state {
-    case .head, .done, .failed: false
     default: true
     }
   }
