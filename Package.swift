@@ -70,9 +70,15 @@ let package = Package(
       ],
       path: "Benchmarks/kin-bench"),
 
+    // The checks of test vectors in one place, for the tests and for `./dev vectors`.
+    .target(
+      name: "MLSVectors", dependencies: ["E2ECrypto", "WireCodec", "CryptoPrimitives"], path: "Tests/MLSVectors",
+      swiftSettings: settings),
+    program("mls-vectors", ["MLSVectors"], path: "Tests/mls-vectors"),
+
     tests("CryptoPrimitivesTests", ["CryptoPrimitives"]),
     tests("WireCodecTests", ["WireCodec"]),
-    tests("E2ECryptoTests", ["E2ECrypto", "WireCodec", "CryptoPrimitives"]),
+    tests("E2ECryptoTests", ["E2ECrypto", "WireCodec", "CryptoPrimitives", "MLSVectors"]),
     tests("ContentTests", ["Content"]),
     tests("ObservabilityTests", ["Observability"]),
     tests("RelayProtocolTests", ["RelayProtocol", "WireCodec"]),

@@ -1,0 +1,5 @@
+import CryptoPrimitives
+
+extension Secret {
+  var exposed: [UInt8] { withBytes { Array($0) } }
+}
