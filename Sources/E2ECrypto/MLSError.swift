@@ -50,6 +50,10 @@ public struct MLSError: Error, Equatable, Sendable, CustomStringConvertible {
     public static let outOfBounds = Code(.misuse, 8, "a value is out of its bounds")
     /// The own ratchet has come to its last generation: commit to begin a new epoch.
     public static let ratchetExhausted = Code(.misuse, 9, "the own ratchet has no generation left")
+    /// No ReInit has ended the group, so it has no successor.
+    public static let notReInitialised = Code(.misuse, 12, "the group was not ended by a ReInit")
+    /// The key is not among the group's external senders.
+    public static let notExternalSender = Code(.misuse, 13, "the key is not one of the group's external senders")
 
     // MARK: Rejected
 

@@ -89,6 +89,13 @@ extension Rule {
   /// The init key is not the leaf's encryption key.
   public static let keyPackageKeysDiffer = Rule("10.1-4")
 
+  // MARK: 11 Groups that follow others
+
+  /// A group that follows another is joined by way of that group, and names it, with the usage that fits.
+  public static let welcomeOrigin = Rule("11.2-1")
+  /// A branch has a group id of its own.
+  public static let branchGroupID = Rule("11.3-1")
+
   // MARK: 12.1 Proposals
 
   /// A Remove names a member.
@@ -168,6 +175,14 @@ extension Rule {
   public static let welcomeConfirmation = Rule("12.4.3.1-10")
   /// A reinit or branch begins at epoch 1.
   public static let welcomeResumptionEpoch = Rule("12.4.3.1-11")
+  /// A successor's group id, version, suite and extensions are those of the ReInit that ended its group.
+  public static let reInitParameters = Rule("12.4.3.1-12")
+  /// All members of a group that ended are in its successor.
+  public static let reInitMembers = Rule("12.4.3.1-13")
+  /// A branch has the version and suite of its group.
+  public static let branchParameters = Rule("12.4.3.1-14")
+  /// All members of a branch are in its group.
+  public static let branchMembers = Rule("12.4.3.1-15")
   /// The last node of a ratchet tree extension is not blank.
   public static let treeEndsNonBlank = Rule("12.4.3.3-1")
   /// Leaves and parents stand at their places.

@@ -13,7 +13,21 @@ extension Group {
     _ own: [Proposal] = [], includingReceived: Bool = true, options: CommitOptions = CommitOptions(), now: Timestamp
   ) throws(MLSError) -> PendingCommit {
     guard isActive else { throw MLSError(.inactive) }
-    let (list, applied) = try plan(own, includingReceived: includingReceived, now: now)
+    let (list, applied) = try plan(own, includingReceived: includingReceived, covers: options.covers, now: now)
+    return try commit(list, applied, options: options)
+  }
+
+  /// The first commit of a group that follows another: the adds, and the key that shows where it comes from.
+  mutating func beginningCommit(
+    _ own: [Proposal], origin: PreSharedKeyID, options: CommitOptions, now: Timestamp
+  ) throws(MLSError) -> PendingCommit {
+    let (list, applied) = try apply([], own + [.preSharedKey(origin)], origin: origin, now: now)
+    return try commit(list, applied, options: options)
+  }
+
+  private mutating func commit(
+    _ list: ProposalList, _ applied: AppliedProposals, options: CommitOptions
+  ) throws(MLSError) -> PendingCommit {
     let pskSecret = try pskStore.combine(state.suite, list.psks)
 
     var step = EpochStep(
@@ -48,7 +62,7 @@ extension Group {
       options.makesGroupInfo
       ? MLSMessage.groupInfo(
         try next.groupInfo(
-          identity: identity, includesTree: true, allowsExternalCommit: true)
+          identity: identity, includesTree: options.groupInfoIncludesTree, allowsExternalCommit: true)
       ).encoded : nil
     let message = try seal(signed, paddedTo: options.paddedTo)
     return PendingCommit(
@@ -64,13 +78,20 @@ extension Group {
 
   /// What to commit, and what it leads to. Received proposals that cannot go with ours are left out.
   private func plan(
-    _ own: [Proposal], includingReceived: Bool, now: Timestamp
+    _ own: [Proposal], includingReceived: Bool, covers: [ProposalRef]?, now: Timestamp
   ) throws(MLSError) -> (list: ProposalList, applied: AppliedProposals) {
     for proposal in own {
       switch proposal {
       case .update, .externalInit: throw MLSError(.invalidProposal)
       default: break
       }
+    }
+    if let covers {
+      let covered = try covers.map { (reference) throws(MLSError) in
+        guard let entry = proposals.entry(reference) else { throw MLSError(.unknownProposal) }
+        return entry.sent
+      }
+      return try apply(covered, own, now: now)
     }
     if includingReceived, !proposals.isEmpty {
       let received = ProposalSelection.choose(
@@ -82,10 +103,11 @@ extension Group {
   }
 
   private func apply(
-    _ received: [SentProposal], _ own: [Proposal], now: Timestamp
+    _ received: [SentProposal], _ own: [Proposal], origin: PreSharedKeyID? = nil, now: Timestamp
   ) throws(MLSError) -> (list: ProposalList, applied: AppliedProposals) {
     let own = own.map { SentProposal(proposal: $0, sender: .member(ownLeafIndex), reference: nil) }
-    let list = try ProposalList(received + own, committer: .member(ownLeafIndex), tree: state.tree)
+    let list = try ProposalList(
+      received + own, committer: .member(ownLeafIndex), tree: state.tree, origin: origin)
     let applied = try list.apply(
       to: state.tree, context: state.context, maxLifetime: policy.maxLifetime, now: now)
     return (list, applied)

@@ -27,12 +27,15 @@ extension Group {
   /// That the group info is recent and from somebody we trust is for the caller to check: it is signed by a member, but
   /// nothing in it tells that the group is not a fake one.
   /// - Parameter removing: our own old leaf, if this is a return.
+  /// - Parameter psks: keys to bring in, all of which the members must know.
+  /// - Parameter resumption: secrets of epochs of this group to bring in, by which members see that we were there.
   /// - Throws: ``MLSError/Code/unsupported`` if the group info lacks the external key; otherwise as for
   ///   ``join(welcome:keyPackage:identity:ratchetTree:psks:resumption:policy:)``.
   public static func joinExternally(
     groupInfo: [UInt8], identity: ClientIdentity, capabilities: Capabilities = Capabilities(),
     leafExtensions: [Extension] = [], ratchetTree: [UInt8]? = nil, removing: LeafIndex? = nil,
-    psks: [ExternalPSK] = [], authenticatedData: [UInt8] = [], policy: GroupPolicy = GroupPolicy()
+    psks: [ExternalPSK] = [], resumption: [ResumptionPSK] = [], authenticatedData: [UInt8] = [],
+    policy: GroupPolicy = GroupPolicy()
   ) throws(MLSError) -> PendingExternalJoin {
     guard case .groupInfo(let unverified) = try MLSMessage(strictly: groupInfo) else { throw MLSError(.unsupported) }
     let suite = try CipherSuite.algorithms(of: unverified.context.cipherSuite)
@@ -42,12 +45,12 @@ extension Group {
     let externalKey = try ExternalPub(strictly: data).key
     let (kemOutput, initSecret) = try ExternalInitSecret.make(suite, externalKey: externalKey)
 
-    let store = PSKStore(external: psks, resumption: [])
+    let store = PSKStore(external: psks, resumption: resumption)
     var proposals: [Proposal] = [.externalInit(kemOutput: kemOutput)]
     if let removing { proposals.append(.remove(removing)) }
-    for psk in psks {
-      let id = PreSharedKeyID(source: .external(id: psk.id), nonce: Random.bytes(suite.hashSize))
-      proposals.append(.preSharedKey(id))
+    for psk in psks { proposals.append(.externalPSK(id: psk.id, suite: suite.suite)) }
+    for psk in resumption {
+      proposals.append(.resumptionPSK(groupID: psk.groupID, epoch: psk.epoch, suite: suite.suite))
     }
     let list = try ProposalList(
       proposals.map { SentProposal(proposal: $0, sender: .newMemberCommit, reference: nil) }, committer: .joiner,

@@ -26,12 +26,24 @@ extension Group {
   ///
   /// That the group's id is not in use already is for the caller to check, on the effects.
   /// - Parameter ratchetTree: the tree, if the welcome does not carry it.
-  /// - Parameter resumption: secrets of groups that this one may be the successor or a branch of.
-  /// - Throws: ``MLSError/Code/notForUs`` if the welcome names another key package; ``MLSError/Code/missingTree``: fetch it
+  /// - Parameter resumption: secrets of other groups' epochs that the welcome may name.
+  /// - Throws: ``Rule/welcomeOrigin`` if the group is the successor or a branch of another, by which it must be joined:
+  ///   see ``origin(ofWelcome:keyPackage:)``; ``MLSError/Code/notForUs`` if the welcome names another key package; ``MLSError/Code/missingTree``: fetch it
   ///   and try again; ``MLSError/Code/unknownPSK``; otherwise the rule that the welcome or its tree breaks: decline.
   public static func join(
     welcome: [UInt8], keyPackage: KeyPackageBundle, identity: ClientIdentity, ratchetTree: [UInt8]? = nil,
     psks: [ExternalPSK] = [], resumption: [ResumptionPSK] = [], policy: GroupPolicy = GroupPolicy()
+  ) throws(MLSError) -> PendingJoin {
+    try join(
+      welcome: welcome, keyPackage: keyPackage, identity: identity, ratchetTree: ratchetTree,
+      store: PSKStore(external: psks, resumption: resumption), policy: policy, after: nil
+    ) { $0.encoded }
+  }
+
+  /// Opens a welcome, which must be that of a group that follows `ancestor`, if there is one.
+  static func join(
+    welcome: [UInt8], keyPackage: KeyPackageBundle, identity: ClientIdentity, ratchetTree: [UInt8]?, store: PSKStore,
+    policy: GroupPolicy, after ancestor: Ancestor?, identifiedBy identifier: (Credential) -> [UInt8]
   ) throws(MLSError) -> PendingJoin {
     guard case .welcome(let welcome) = try MLSMessage(strictly: welcome) else { throw MLSError(.unsupported) }
     guard identity.signingKey.publicKey == keyPackage.keyPackage.leafNode.signatureKey else {
@@ -40,12 +52,17 @@ extension Group {
     let suite = try CipherSuite.algorithms(of: welcome.cipherSuite)
     try Rule.welcomeSuite.require(keyPackage.keyPackage.cipherSuite == welcome.cipherSuite)
     let secrets = try welcome.openSecrets(suite, keyPackage)
-    let store = PSKStore(external: psks, resumption: resumption)
+    let origin = secrets.psks.lazy.compactMap(GroupOrigin.init).first
+    try ancestor.require(origin)
+    var store = store
+    if let ancestor, let origin { store.origin = try ancestor.resumptionPSK(at: origin.epoch) }
     let pskSecret = try store.combine(suite, secrets.psks)
+    store.origin = nil
     let unverified = try welcome.openGroupInfo(suite, joinerSecret: secrets.joinerSecret, pskSecret: pskSecret)
     let (info, tree) = try unverified.verifiedWithTree(suite, given: ratchetTree, maxLifetime: policy.maxLifetime)
-    if secrets.psks.contains(where: \.beginsGroup) {
+    if let ancestor, let origin {
       try Rule.welcomeResumptionEpoch.require(info.context.epoch == Epoch(1))
+      try ancestor.validate(info.context, tree, from: origin, identifiedBy: identifier)
     }
 
     let keys = try privateKeys(suite, info, tree, keyPackage, pathSecret: secrets.pathSecret)
@@ -107,13 +124,6 @@ extension Welcome {
       bytes = try suite.aead.open(key: key, nonce: nonce, ciphertext: encryptedGroupInfo)
     } catch { throw MLSError(.decryptionFailed) }
     return Unverified(try GroupInfo(strictly: bytes))
-  }
-}
-
-extension PreSharedKeyID {
-  /// Whether the key is the sign of a reinitialisation or branch.
-  var beginsGroup: Bool {
-    if case .resumption(let usage, _, _) = source { usage != .application } else { false }
   }
 }
 

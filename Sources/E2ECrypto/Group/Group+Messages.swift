@@ -65,13 +65,20 @@ extension Group {
     let framed = FramedContent(
       groupID: groupID, epoch: epoch, sender: .member(ownLeafIndex), authenticatedData: authenticatedData,
       content: content)
+    let isPublic = policy.sendsPublicHandshakes && content.type != .application
     return try AuthenticatedContent(
-      signing: framed, as: .privateMessage, state.suite, key: identity.signingKey, context: state.contextBytes)
+      signing: framed, as: isPublic ? .publicMessage : .privateMessage, state.suite, key: identity.signingKey,
+      context: state.contextBytes)
   }
 
-  /// Seals something of ours with the next key of our ratchet.
+  /// Seals something of ours with the next key of our ratchet, or tags it if it is a PublicMessage.
   mutating func seal(_ signed: AuthenticatedContent, paddedTo: Int) throws(MLSError) -> [UInt8] {
     guard (0...Bounds.message).contains(paddedTo) else { throw MLSError(.outOfBounds) }
+    if signed.format == .publicMessage {
+      let message = try PublicMessage(
+        protecting: signed, state.suite, membershipKey: state.secrets.membership, context: state.contextBytes)
+      return MLSMessage.publicMessage(message).encoded
+    }
     let handshake = signed.content.content.type != .application
     let key = try state.secretTree.nextKey(state.suite, leaf: ownLeafIndex, handshake: handshake)
     let message = try PrivateMessage(

@@ -29,7 +29,7 @@ extension Group {
     var writer = SecretWriter()
     writer.write(StateFormat.current)
     writer.write(EpochBase(state))
-    writer.write(status.rawValue)
+    writer.write(status)
     state.encodeSecret(into: &writer)
     past.encodeSecret(into: &writer)
     psks.encode(into: &writer)
@@ -53,7 +53,7 @@ extension Group {
       guard try reader.readUInt16() == StateFormat.current else { throw WireError(.invalidValue) }
       mismatch = try EpochBase(from: &reader) != base
       if mismatch { throw WireError(.invalidValue) }
-      guard let status = Status(rawValue: try reader.readUInt8()) else { throw WireError(.invalidValue) }
+      let status = try Status(from: &reader)
       let state = try EpochState(known.0, from: &reader)
       let past = try PastEpochs(known.1, from: &reader)
       let psks = try PSKStore(from: &reader)
@@ -74,6 +74,27 @@ extension Group {
 /// The version of the saved form.
 enum StateFormat {
   static let current: UInt16 = 1
+}
+
+extension Group.Status: WireCodable {
+  init(from reader: inout Reader) throws(WireError) {
+    switch try reader.readUInt8() {
+    case 0: self = .active
+    case 1: self = .removed
+    case 2: self = .reInitialised(try ReInit(from: &reader))
+    default: throw WireError(.invalidValue)
+    }
+  }
+
+  func encode(into writer: inout Writer) {
+    switch self {
+    case .active: writer.write(UInt8(0))
+    case .removed: writer.write(UInt8(1))
+    case .reInitialised(let parameters):
+      writer.write(UInt8(2))
+      writer.write(parameters)
+    }
+  }
 }
 
 extension EpochBase: WireCodable {

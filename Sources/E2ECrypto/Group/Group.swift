@@ -10,10 +10,11 @@ import WireCodec
 /// their effects. Only merging one changes the epoch.
 public struct Group: ~Copyable, Sendable {
   /// Whether the group can still be used.
-  enum Status: UInt8, Sendable {
-    case active = 0
-    case removed = 1
-    case reInitialised = 2
+  enum Status: Hashable, Sendable {
+    case active
+    case removed
+    /// Ended, to be followed by a group with these parameters.
+    case reInitialised(ReInit)
   }
 
   var identity: ClientIdentity
@@ -78,8 +79,16 @@ public struct Group: ~Copyable, Sendable {
   public var epochAuthenticator: Secret { state.secrets.authenticator }
   /// False once this client has been removed, or the group has been ended by a ReInit.
   public var isActive: Bool { status == .active }
+  /// What the group that follows must be like, once a ReInit has ended this one (RFC 9420 section 11.2).
+  public var reInit: ReInit? {
+    if case .reInitialised(let parameters) = status { parameters } else { nil }
+  }
   /// Whether proposals were received or sent in this epoch that no commit has covered.
   public var hasPendingProposals: Bool { !proposals.isEmpty }
+  /// The proposals received or sent in this epoch, in the order of arrival, for ``CommitOptions/covers`` to name.
+  public var pendingProposals: [(reference: ProposalRef, proposal: Proposal)] {
+    proposals.entries.map { ($0.reference, $0.proposal) }
+  }
 
   /// All members, by place.
   public var members: [Member] { state.tree.memberIndices.compactMap { state.member($0) } }
@@ -112,23 +121,24 @@ public struct Group: ~Copyable, Sendable {
 
   /// A proposal to bring in a key that all members know. The key must have been made known here.
   public func preSharedKeyProposal(externalID: [UInt8]) -> Proposal {
-    .preSharedKey(PreSharedKeyID(source: .external(id: externalID), nonce: Random.bytes(state.suite.hashSize)))
+    .externalPSK(id: externalID, suite: suite)
   }
 
   /// A proposal to bring in the resumption secret of an earlier epoch of this group.
   public func resumptionProposal(epoch: Epoch) -> Proposal {
-    .preSharedKey(
-      PreSharedKeyID(
-        source: .resumption(usage: .application, groupID: groupID, epoch: epoch),
-        nonce: Random.bytes(state.suite.hashSize)))
+    .resumptionPSK(groupID: groupID, epoch: epoch, suite: suite)
   }
 
   /// A signed statement of the group's state with its external key: whoever has it can join by an external commit
   /// (RFC 9420 section 12.4.3.2). It names all members, so it leaves the client only encrypted.
-  public func groupInfo(includesTree: Bool = true) throws(MLSError) -> [UInt8] {
+  ///
+  /// Without the tree, joiners need ``ratchetTree`` from elsewhere; without the external key nobody can join by it, and
+  /// it only shows what the group is like.
+  public func groupInfo(includesTree: Bool = true, allowsExternalCommit: Bool = true) throws(MLSError) -> [UInt8] {
     guard isActive else { throw MLSError(.inactive) }
     return MLSMessage.groupInfo(
-      try state.groupInfo(identity: identity, includesTree: includesTree, allowsExternalCommit: true)
+      try state.groupInfo(
+        identity: identity, includesTree: includesTree, allowsExternalCommit: allowsExternalCommit)
     ).encoded
   }
 

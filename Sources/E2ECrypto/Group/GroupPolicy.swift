@@ -14,6 +14,9 @@ public struct GroupPolicy: Hashable, Sendable {
   public var maxProposals = 1024
   /// Whether members may send proposals and commits as PublicMessage. External senders and joiners always do.
   public var acceptsPublicHandshakes = false
+  /// Whether our own proposals and commits are sent as PublicMessage, for groups whose delivery service must read them.
+  /// They show it who is in the group and what changes.
+  public var sendsPublicHandshakes = false
   /// Whether ``Group/protect(_:authenticatedData:paddedTo:)`` refuses while received proposals wait for a commit, as
   /// RFC 9420 section 12.4 demands.
   public var commitsBeforeSending = true

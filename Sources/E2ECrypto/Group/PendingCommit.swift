@@ -13,6 +13,11 @@ public struct CommitOptions: Sendable {
   public var welcomeIncludesTree = true
   /// Whether to make a group info of the new epoch for external commits.
   public var makesGroupInfo = false
+  /// Whether that group info carries the ratchet tree.
+  public var groupInfoIncludesTree = true
+  /// Covers exactly these of ``Group/pendingProposals``, in this order, and fails if they cannot stand together. None
+  /// leaves the choice to `includingReceived`.
+  public var covers: [ProposalRef]?
   /// Extensions for the own leaf in place of the present ones; needs a path.
   public var leafExtensions: [Extension]?
 
@@ -107,9 +112,9 @@ extension Group {
   /// - Throws: ``MLSError/Code/epochMoved`` if another commit was merged in between: make the commit anew.
   public mutating func merge(_ pending: consuming PendingCommit) throws(MLSError) {
     try requireCurrent(pending.base)
-    let ends = pending.effects.reInit != nil
+    let successor = pending.effects.reInit
     enter(pending.next)
-    if ends { status = .reInitialised }
+    if let successor { status = .reInitialised(successor) }
   }
 
   /// Moves to the epoch that another's commit begins.
@@ -123,8 +128,8 @@ extension Group {
       state.forgetForRemoval()
       return
     }
-    let ends = commit.effects.reInit != nil
+    let successor = commit.effects.reInit
     enter(next)
-    if ends { status = .reInitialised }
+    if let successor { status = .reInitialised(successor) }
   }
 }

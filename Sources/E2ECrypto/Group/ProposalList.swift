@@ -25,6 +25,8 @@ struct ProposalList: Sendable {
   private(set) var groupContextExtensions: [Extension]?
   private(set) var reInit: ReInit?
   private(set) var externalInit: [UInt8]?
+  /// The key of the group that this one begins as the successor or a branch of, which no other list may name.
+  private let origin: PreSharedKeyID?
   private var changedLeaves: Set<LeafIndex> = []
   private var pskNames: Set<PreSharedKeyID> = []
   private var addedKeys: Set<[UInt8]> = []
@@ -33,7 +35,10 @@ struct ProposalList: Sendable {
   var requiresPath: Bool { all.isEmpty || all.contains { $0.proposal.requiresPath } }
 
   /// Sorts a list, checking all that needs no signature and no tree but for who is in it.
-  init(_ proposals: [SentProposal], committer: Committer, tree: RatchetTree) throws(MLSError) {
+  init(
+    _ proposals: [SentProposal], committer: Committer, tree: RatchetTree, origin: PreSharedKeyID? = nil
+  ) throws(MLSError) {
+    self.origin = origin
     for proposal in proposals { try append(proposal, committer: committer, tree: tree) }
     if reInit != nil { try Rule.reInitAlone.require(all.count == 1) }
     if committer == .joiner { try Rule.externalOneInit.require(externalInit != nil) }
@@ -60,7 +65,7 @@ struct ProposalList: Sendable {
       try Rule.oneChangePerLeaf.require(changedLeaves.insert(leaf).inserted)
       removes.append(leaf)
     case .preSharedKey(let id):
-      try Self.validate(id, suite: tree.suite)
+      try Self.validate(id, suite: tree.suite, origin: origin)
       try Rule.psksDiffer.require(pskNames.insert(id).inserted)
       psks.append(id)
     case .reInit(let parameters):
@@ -88,8 +93,8 @@ struct ProposalList: Sendable {
     }
   }
 
-  static func validate(_ id: PreSharedKeyID, suite: Suite) throws(MLSError) {
-    if case .resumption(let usage, _, _) = id.source { try Rule.pskUsage.require(usage == .application) }
+  static func validate(_ id: PreSharedKeyID, suite: Suite, origin: PreSharedKeyID? = nil) throws(MLSError) {
+    try Rule.pskUsage.require(!id.beginsGroup || id == origin)
     try Rule.pskNonceLength.require(id.nonce.count == suite.hashSize)
   }
 }

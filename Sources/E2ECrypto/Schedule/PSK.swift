@@ -49,6 +49,8 @@ struct PSKStore: Sendable {
   var external: [[UInt8]: Secret] = [:]
   /// Oldest first.
   private(set) var resumption: [(groupID: GroupID, epoch: Epoch, secret: Secret)] = []
+  /// The secret of the group that this one follows. It is there while the group begins, and is never saved.
+  var origin: ResumptionPSK?
 
   init() {}
 
@@ -68,7 +70,10 @@ struct PSKStore: Sendable {
     case .external(let name):
       guard let secret = external[name] else { throw MLSError(.unknownPSK) }
       return secret
-    case .resumption(_, let groupID, let epoch):
+    case .resumption(.reInit, let groupID, let epoch), .resumption(.branch, let groupID, let epoch):
+      guard let origin, origin.groupID == groupID, origin.epoch == epoch else { throw MLSError(.unknownPSK) }
+      return origin.secret
+    case .resumption(.application, let groupID, let epoch):
       guard let found = resumption.last(where: { $0.groupID == groupID && $0.epoch == epoch }) else {
         throw MLSError(.unknownPSK)
       }

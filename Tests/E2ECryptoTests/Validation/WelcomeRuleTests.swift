@@ -192,18 +192,14 @@ import WireCodec
     expectRefused(
       .pskNonceLength,
       try alice.forgeWelcome(to: invitee, context: context, tree: nodes.encoded, psks: [id(.application, nonce: 3)]))
-    let unknown = try alice.forgeWelcome(to: invitee, context: context, tree: nodes.encoded, psks: [id(.branch)])
+    let unknown = try alice.forgeWelcome(
+      to: invitee, context: context, tree: nodes.encoded, psks: [id(.application)])
     #expect(throws: MLSError(.unknownPSK)) { try discard(invitee.join(unknown)) }
-    // A branch begins at epoch 1, and this group is further.
-    let source = alice.group.resumptionPSK
-    let branch = PreSharedKeyID(
-      source: .resumption(usage: .branch, groupID: source.groupID, epoch: source.epoch), nonce: Random.bytes(32))
-    let late = try alice.forgeWelcome(
-      to: invitee, context: context, tree: nodes.encoded, psks: [branch],
-      psk: try PSKSecret.combine(alice.suiteOf, [(branch, source.secret)]))
-    #expect(throws: MLSError.rejected(.welcomeResumptionEpoch)) {
-      _ = try Group.join(
-        welcome: late, keyPackage: invitee.bundle, identity: invitee.identity, resumption: [source])
+    // A branch or successor is joined by way of the group that it follows, and by no other.
+    for usage in [PreSharedKeyID.Usage.reInit, .branch] {
+      expectRefused(
+        .welcomeOrigin,
+        try alice.forgeWelcome(to: invitee, context: context, tree: nodes.encoded, psks: [id(usage)]))
     }
   }
 
