@@ -1,3 +1,4 @@
+public import CryptoPrimitives
 public import WireCodec
 
 /// What a client can do (RFC 9420 section 7.2). Types that every client knows are not listed.
@@ -9,7 +10,7 @@ public struct Capabilities: Hashable, Sendable, WireCodable {
   public var credentials: [UInt16]
 
   public init(
-    cipherSuites: [UInt16] = [1, 3], extensions: [UInt16] = [], proposals: [UInt16] = [],
+    cipherSuites: [UInt16] = CipherSuite.supported.map(\.rawValue), extensions: [UInt16] = [], proposals: [UInt16] = [],
     credentials: [UInt16] = [1]
   ) {
     versions = [ProtocolVersion.mls10]
