@@ -1,63 +1,74 @@
 /// Reads values off the front of a byte array. Every length is checked against what is left before anything is made.
 public struct Reader: Sendable {
   @usableFromInline let storage: [UInt8]
-  /// The next byte to read, counted from the array's start.
-  public private(set) var offset: Int
+  @usableFromInline var position: Int
   @usableFromInline let end: Int
 
+  @inlinable
   public init(_ bytes: [UInt8]) {
-    self.init(storage: bytes, offset: 0, end: bytes.count)
+    self.init(storage: bytes, position: 0, end: bytes.count)
   }
 
-  init(storage: [UInt8], offset: Int, end: Int) {
+  @inlinable
+  init(storage: [UInt8], position: Int, end: Int) {
     self.storage = storage
-    self.offset = offset
+    self.position = position
     self.end = end
   }
 
+  /// The next byte to read, counted from the array's start.
+  @inlinable public var offset: Int { position }
   /// How many bytes are left.
-  public var remaining: Int { end - offset }
-  public var isAtEnd: Bool { offset == end }
+  @inlinable public var remaining: Int { end - position }
+  @inlinable public var isAtEnd: Bool { position == end }
 
   /// Throws ``WireError/Code/leftover`` unless everything has been read.
+  @inlinable
   public func finish() throws(WireError) {
     guard isAtEnd else { throw WireError(.leftover) }
   }
 
+  @inlinable
   public mutating func readUInt8() throws(WireError) -> UInt8 {
     guard remaining >= 1 else { throw WireError(.truncated) }
-    defer { offset += 1 }
-    return storage[offset]
+    defer { position += 1 }
+    return storage[position]
   }
 
+  @inlinable
   public mutating func readUInt16() throws(WireError) -> UInt16 {
     UInt16(truncatingIfNeeded: try readInteger(bytes: 2))
   }
 
+  @inlinable
   public mutating func readUInt32() throws(WireError) -> UInt32 {
     UInt32(truncatingIfNeeded: try readInteger(bytes: 4))
   }
 
+  @inlinable
   public mutating func readUInt64() throws(WireError) -> UInt64 {
     try readInteger(bytes: 8)
   }
 
-  private mutating func readInteger(bytes count: Int) throws(WireError) -> UInt64 {
+  @inlinable
+  mutating func readInteger(bytes count: Int) throws(WireError) -> UInt64 {
     guard remaining >= count else { throw WireError(.truncated) }
     var value: UInt64 = 0
-    for index in offset..<offset + count { value = value << 8 | UInt64(storage[index]) }
-    offset += count
+    for index in position..<position + count { value = value << 8 | UInt64(storage[index]) }
+    position += count
     return value
   }
 
   /// Reads exactly `count` bytes, of a field whose length is known.
+  @inlinable
   public mutating func readBytes(count: Int) throws(WireError) -> [UInt8] {
     guard count >= 0, count <= remaining else { throw WireError(.truncated) }
-    defer { offset += count }
-    return Array(storage[offset..<offset + count])
+    defer { position += count }
+    return Array(storage[position..<position + count])
   }
 
   /// Reads a length prefix (RFC 9420 section 2.1.2), which must be in its shortest form.
+  @inlinable
   public mutating func readLength() throws(WireError) -> Int {
     let first = try readUInt8()
     let size = 1 << Int(first >> 6)
@@ -69,39 +80,43 @@ public struct Reader: Sendable {
   }
 
   /// Reads `opaque x<V>` of at most `max` bytes.
+  @inlinable
   public mutating func readVector(max: Int = VarInt.max) throws(WireError) -> [UInt8] {
     try readBytes(count: try readBoundedLength(max: max))
   }
 
   /// Reads a vector and gives its body to `read`, which must read all of it. Nothing is copied.
+  @inlinable
   public mutating func readNested<Value>(
     max: Int = VarInt.max, _ read: (inout Reader) throws(WireError) -> Value
   ) throws(WireError) -> Value {
     let length = try readBoundedLength(max: max)
-    var body = Reader(storage: storage, offset: offset, end: offset + length)
+    var body = Reader(storage: storage, position: position, end: position + length)
     let value = try read(&body)
     try body.finish()
-    offset += length
+    position += length
     return value
   }
 
   /// Reads `T x<V>`, of at most `max` bytes.
+  @inlinable
   public mutating func readList<Element: WireCodable>(
     of type: Element.Type = Element.self, max: Int = VarInt.max
   ) throws(WireError) -> [Element] {
     try readNested(max: max) { (body) throws(WireError) in
       var elements: [Element] = []
       while !body.isAtEnd {
-        let before = body.offset
+        let before = body.position
         elements.append(try Element(from: &body))
         // An element without bytes would never come to an end.
-        guard body.offset > before else { throw WireError(.invalidValue) }
+        guard body.position > before else { throw WireError(.invalidValue) }
       }
       return elements
     }
   }
 
   /// Reads `optional<T>` (RFC 9420 section 2.1.1).
+  @inlinable
   public mutating func readOptional<Value: WireCodable>(
     of type: Value.Type = Value.self
   ) throws(WireError) -> Value? {
@@ -114,10 +129,11 @@ public struct Reader: Sendable {
 
   /// The bytes read since `start`, an earlier ``offset`` of this reader: what a signature or a hash covers.
   public func bytes(since start: Int) -> [UInt8] {
-    start >= 0 && start <= offset ? Array(storage[start..<offset]) : []
+    start >= 0 && start <= position ? Array(storage[start..<position]) : []
   }
 
-  private mutating func readBoundedLength(max: Int) throws(WireError) -> Int {
+  @inlinable
+  mutating func readBoundedLength(max: Int) throws(WireError) -> Int {
     let length = try readLength()
     guard length <= max else { throw WireError(.tooLong) }
     guard length <= remaining else { throw WireError(.truncated) }

@@ -1,40 +1,47 @@
 /// Appends encodings to a byte array.
+///
+/// Inlinable throughout: a message is made of hundreds of these calls, each worth a few instructions.
 public struct Writer: Sendable {
-  public private(set) var bytes: [UInt8]
+  @usableFromInline var storage: [UInt8]
 
+  @inlinable
   public init(reserving capacity: Int = 0) {
-    bytes = []
-    bytes.reserveCapacity(capacity)
+    storage = []
+    storage.reserveCapacity(capacity)
   }
 
-  public mutating func write(_ value: UInt8) { bytes.append(value) }
+  /// All that was appended.
+  @inlinable public var bytes: [UInt8] { storage }
 
-  public mutating func write(_ value: UInt16) {
-    bytes.append(UInt8(truncatingIfNeeded: value >> 8))
-    bytes.append(UInt8(truncatingIfNeeded: value))
+  @inlinable
+  public mutating func write(_ value: UInt8) { storage.append(value) }
+
+  @inlinable
+  public mutating func write(_ value: UInt16) { writeBigEndian(value) }
+
+  @inlinable
+  public mutating func write(_ value: UInt32) { writeBigEndian(value) }
+
+  @inlinable
+  public mutating func write(_ value: UInt64) { writeBigEndian(value) }
+
+  @inlinable
+  mutating func writeBigEndian(_ value: some FixedWidthInteger) {
+    withUnsafeBytes(of: value.bigEndian) { storage.append(contentsOf: $0) }
   }
 
-  public mutating func write(_ value: UInt32) {
-    write(UInt16(truncatingIfNeeded: value >> 16))
-    write(UInt16(truncatingIfNeeded: value))
-  }
-
-  public mutating func write(_ value: UInt64) {
-    write(UInt32(truncatingIfNeeded: value >> 32))
-    write(UInt32(truncatingIfNeeded: value))
-  }
-
+  @inlinable
   public mutating func write(_ value: some WireCodable) { value.encode(into: &self) }
 
   /// Appends bytes without a length: a field whose length is known, or an encoding made earlier.
-  public mutating func writeBytes(_ value: some Collection<UInt8>) { bytes.append(contentsOf: value) }
-
-  public mutating func writeBytes(_ value: UnsafeRawBufferPointer) { bytes.append(contentsOf: value) }
+  @inlinable
+  public mutating func writeBytes(_ value: some Collection<UInt8>) { storage.append(contentsOf: value) }
 
   /// Appends a length prefix in its shortest form (RFC 9420 section 2.1.2).
   ///
   /// No value of the code base comes near the bound of 2^30 - 1 bytes: everything that can grow is bounded far below
   /// when it is made or read. A length past it is written as the bound, which no reader then accepts.
+  @inlinable
   public mutating func writeLength(_ count: Int) {
     switch VarInt.size(of: count) {
     case 1: write(UInt8(truncatingIfNeeded: count))
@@ -44,22 +51,35 @@ public struct Writer: Sendable {
   }
 
   /// Appends `opaque x<V>`.
+  @inlinable
   public mutating func writeVector(_ value: some Collection<UInt8>) {
     writeLength(value.count)
     writeBytes(value)
   }
 
-  /// Appends a vector whose body `write` appends; its length is put before it afterwards.
+  /// Appends a vector whose body `write` appends.
+  ///
+  /// The length is not known before the body is there: one byte is left for it, which most lengths fit into, and the body
+  /// moves where it takes more.
+  @inlinable
   public mutating func writeNested(_ write: (inout Writer) -> Void) {
-    let start = bytes.count
+    let start = storage.count
+    storage.append(0)
     write(&self)
-    let count = bytes.count - start
-    var prefix = Writer(reserving: 4)
-    prefix.writeLength(count)
-    bytes.insert(contentsOf: prefix.bytes, at: start)
+    let count = storage.count - start - 1
+    switch VarInt.size(of: count) {
+    case 1: storage[start] = UInt8(truncatingIfNeeded: count)
+    case 2:
+      let length = UInt16(truncatingIfNeeded: count) | 0x4000
+      withUnsafeBytes(of: length.bigEndian) { storage.replaceSubrange(start...start, with: $0) }
+    default:
+      let length = UInt32(truncatingIfNeeded: min(count, VarInt.max)) | 0x8000_0000
+      withUnsafeBytes(of: length.bigEndian) { storage.replaceSubrange(start...start, with: $0) }
+    }
   }
 
   /// Appends `T x<V>`.
+  @inlinable
   public mutating func writeList<Element: WireCodable>(_ elements: [Element]) {
     writeNested { (writer) in
       for element in elements { element.encode(into: &writer) }
@@ -67,6 +87,7 @@ public struct Writer: Sendable {
   }
 
   /// Appends `optional<T>` (RFC 9420 section 2.1.1).
+  @inlinable
   public mutating func writeOptional<Value: WireCodable>(_ value: Value?) {
     guard let value else { return write(UInt8(0)) }
     write(UInt8(1))

@@ -93,6 +93,11 @@ public struct CommitEffects: Hashable, Sendable {
     self.sender = sender
     self.epoch = epoch
   }
+
+  /// The places where somebody else stands after the commit, or the same one with another leaf.
+  var changedLeaves: [LeafIndex] {
+    added.map(\.leafIndex) + removed.map(\.leafIndex) + updated.map(\.before.leafIndex)
+  }
 }
 
 /// What joining a group means: the application looks at it before ``PendingJoin/adopt()``.

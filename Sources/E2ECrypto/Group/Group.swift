@@ -145,11 +145,12 @@ public struct Group: ~Copyable, Sendable {
   // MARK: Epochs
 
   /// Ends the current epoch. Its keys go, but for what reads late messages (RFC 9420 section 9.2).
-  mutating func enter(_ next: EpochState) {
+  mutating func enter(_ next: EpochState, with effects: CommitEffects) {
     psks.remember(state.groupID, state.epoch, state.secrets.resumption, limit: max(0, policy.maxResumptionEpochs - 1))
-    past.append(state, next: next, limit: policy.maxPastEpochs)
+    past.append(state, next: next, changed: effects.changedLeaves, limit: policy.maxPastEpochs)
     proposals.clear()
     state = next
+    if let successor = effects.reInit { status = .reInitialised(successor) }
   }
 
   /// Throws unless a pending value was made in the very state that the group is in.

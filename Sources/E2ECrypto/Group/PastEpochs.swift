@@ -41,30 +41,22 @@ struct PastEpochs: Sendable {
 
   func position(of epoch: Epoch) -> Int? { epochs.firstIndex { $0.epoch == epoch } }
 
-  /// Takes in the epoch that a merge ends.
-  mutating func append(_ old: EpochState, next: EpochState, limit: Int) {
+  /// Takes in the epoch that a merge ends; `changed` are the leaves that the commit adds, removes or replaces.
+  mutating func append(_ old: EpochState, next: EpochState, changed: [LeafIndex], limit: Int) {
     guard limit > 0 else { return epochs.removeAll() }
     var secretTree = old.secretTree
     secretTree.retire(own: old.ownLeaf)
+    var differences: [LeafIndex: PastEpoch.Sender?] = [:]
+    for place in changed {
+      let before = old.tree.leaf(place).map { PastEpoch.Sender($0) }
+      let after = next.tree.leaf(place).map { PastEpoch.Sender($0) }
+      if before != after { differences[place] = .some(before) }
+    }
     epochs.append(
       PastEpoch(
-        epoch: old.epoch, contextBytes: old.contextBytes, ownLeaf: old.ownLeaf,
-        differences: Self.differences(old.tree, next.tree), senderDataSecret: old.secrets.senderData,
-        secretTree: secretTree))
+        epoch: old.epoch, contextBytes: old.contextBytes, ownLeaf: old.ownLeaf, differences: differences,
+        senderDataSecret: old.secrets.senderData, secretTree: secretTree))
     if epochs.count > limit { epochs.removeFirst(epochs.count - limit) }
-  }
-
-  private static func differences(_ old: RatchetTree, _ new: RatchetTree) -> [LeafIndex: PastEpoch.Sender?] {
-    var found: [LeafIndex: PastEpoch.Sender?] = [:]
-    for place in 0..<max(old.leaves.count, new.leaves.count) {
-      let before = place < old.leaves.count ? old.leaves[place] : nil
-      let after = place < new.leaves.count ? new.leaves[place] : nil
-      // Leaves that did not change are one object in both trees.
-      if before === after { continue }
-      let (was, isNow) = (before.map { PastEpoch.Sender($0.node) }, after.map { PastEpoch.Sender($0.node) })
-      if was != isNow { found[LeafIndex(UInt32(place))] = .some(was) }
-    }
-    return found
   }
 
   /// Who stood at a leaf in a past epoch: the first difference from there on tells, or else the current tree.

@@ -112,9 +112,7 @@ extension Group {
   /// - Throws: ``MLSError/Code/epochMoved`` if another commit was merged in between: make the commit anew.
   public mutating func merge(_ pending: consuming PendingCommit) throws(MLSError) {
     try requireCurrent(pending.base)
-    let successor = pending.effects.reInit
-    enter(pending.next)
-    if let successor { status = .reInitialised(successor) }
+    enter(pending.next, with: pending.effects)
   }
 
   /// Moves to the epoch that another's commit begins.
@@ -128,8 +126,6 @@ extension Group {
       state.forgetForRemoval()
       return
     }
-    let successor = commit.effects.reInit
-    enter(next)
-    if let successor { status = .reInitialised(successor) }
+    enter(next, with: commit.effects)
   }
 }

@@ -13,7 +13,7 @@ extension RatchetTree {
   func encode(into writer: inout Writer) {
     var nodes = Nodes()
     nodes.leaves = leaves.map { $0?.node }
-    nodes.parents = parents
+    nodes.parents = Array(parents)
     nodes.encode(into: &writer)
   }
 

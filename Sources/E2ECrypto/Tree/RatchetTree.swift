@@ -3,8 +3,8 @@ import CryptoPrimitives
 /// The public half of the ratchet tree (RFC 9420 sections 4 and 7): leaves and inner nodes in two flat arrays, with the
 /// tree hashes that are known.
 ///
-/// A change forgets the hashes on the way from the changed node to the root, and no others. Leaves are held by reference,
-/// so copying a tree (for a pending commit) copies pointers.
+/// A change forgets the hashes on the way from the changed node to the root, and no others. A copy (for a pending commit)
+/// shares with the original all that it does not change.
 struct RatchetTree: Sendable {
   /// A leaf, immutable and shared between copies of the tree.
   final class Leaf: Sendable {
@@ -14,8 +14,8 @@ struct RatchetTree: Sendable {
 
   let suite: Suite
   private(set) var shape: TreeShape
-  private(set) var leaves: [Leaf?]
-  private(set) var parents: [ParentNode?]
+  private(set) var leaves: ChunkedArray<Leaf?>
+  private(set) var parents: ChunkedArray<ParentNode?>
   private(set) var index = TreeIndex()
   var hashes: TreeHashCache
   /// No leaf before this place is blank.
@@ -25,8 +25,8 @@ struct RatchetTree: Sendable {
   init(suite: Suite, creator: LeafNode) throws(MLSError) {
     self.suite = suite
     shape = TreeShape(leaves: 1)
-    leaves = [Leaf(creator)]
-    parents = []
+    leaves = ChunkedArray([Leaf(creator)])
+    parents = ChunkedArray()
     hashes = TreeHashCache(nodeCount: 1, hashLength: suite.hashSize)
     try index.insert(creator)
   }
@@ -36,8 +36,8 @@ struct RatchetTree: Sendable {
     self.suite = suite
     shape = TreeShape(leaves: leaves.count)
     guard leaves.count == Int(shape.leafCount), parents.count == leaves.count - 1 else { throw MLSError(.fault) }
-    self.leaves = leaves.map { $0.map(Leaf.init) }
-    self.parents = parents
+    self.leaves = ChunkedArray(leaves.lazy.map { $0.map(Leaf.init) })
+    self.parents = ChunkedArray(parents)
     hashes = TreeHashCache(nodeCount: Int(shape.nodeCount), hashLength: suite.hashSize)
     for case .some(let leaf) in leaves { try index.insert(leaf) }
     for case .some(let parent) in parents {
@@ -107,8 +107,8 @@ struct RatchetTree: Sendable {
     while firstBlankHint < leaves.count, leaves[firstBlankHint] != nil { firstBlankHint += 1 }
     if firstBlankHint == leaves.count {
       guard leaves.count < Bounds.leaves else { throw MLSError(.outOfBounds) }
-      leaves.append(contentsOf: repeatElement(nil, count: leaves.count))
-      parents.append(contentsOf: repeatElement(nil, count: leaves.count - 1 - parents.count))
+      leaves.grow(to: 2 * leaves.count, with: nil)
+      parents.grow(to: leaves.count - 1, with: nil)
       shape = TreeShape(leaves: leaves.count)
       hashes.resize(nodeCount: Int(shape.nodeCount))
     }
@@ -166,8 +166,8 @@ struct RatchetTree: Sendable {
     let smaller = TreeShape(leaves: last + 1)
     guard smaller.leafCount < shape.leafCount else { return }
     for case .some(let parent) in parents[Int(smaller.leafCount - 1)...] { index.remove(key: parent.encryptionKey) }
-    leaves.removeLast(leaves.count - Int(smaller.leafCount))
-    parents.removeLast(parents.count - Int(smaller.leafCount - 1))
+    leaves.shrink(to: Int(smaller.leafCount))
+    parents.shrink(to: Int(smaller.leafCount) - 1)
     shape = smaller
     hashes.resize(nodeCount: Int(smaller.nodeCount))
     firstBlankHint = min(firstBlankHint, leaves.count)

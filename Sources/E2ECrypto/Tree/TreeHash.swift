@@ -1,41 +1,40 @@
 import CryptoPrimitives
 import WireCodec
 
-/// The tree hashes that are known, in one flat array.
+/// The tree hashes that are known.
 struct TreeHashCache: Sendable {
+  /// Up to 64 bytes in place: an array for each node would cost an allocation for each.
+  private struct Hash: Sendable {
+    var words: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
+  }
+
   private let hashLength: Int
-  private var bytes: [UInt8]
-  private var known: [Bool]
+  private var hashes: ChunkedArray<Hash?>
 
   init(nodeCount: Int, hashLength: Int) {
     self.hashLength = hashLength
-    bytes = Array(repeating: 0, count: nodeCount * hashLength)
-    known = Array(repeating: false, count: nodeCount)
+    hashes = ChunkedArray(repeating: nil, count: nodeCount)
   }
 
   subscript(node: NodeIndex) -> [UInt8]? {
-    let place = Int(node.rawValue)
-    guard known[place] else { return nil }
-    return Array(bytes[place * hashLength..<(place + 1) * hashLength])
+    guard let hash = hashes[Int(node.rawValue)] else { return nil }
+    return withUnsafeBytes(of: hash.words) { Array($0.prefix(hashLength)) }
   }
 
-  mutating func set(_ node: NodeIndex, to hash: [UInt8]) {
-    let place = Int(node.rawValue)
-    guard hash.count == hashLength else { return }
-    for offset in 0..<hashLength { bytes[place * hashLength + offset] = hash[offset] }
-    known[place] = true
+  mutating func set(_ node: NodeIndex, to bytes: [UInt8]) {
+    guard bytes.count == hashLength, hashLength <= MemoryLayout<Hash>.size else { return }
+    var hash = Hash()
+    withUnsafeMutableBytes(of: &hash.words) { $0.copyBytes(from: bytes) }
+    hashes[Int(node.rawValue)] = hash
   }
 
-  mutating func forget(_ node: NodeIndex) { known[Int(node.rawValue)] = false }
+  mutating func forget(_ node: NodeIndex) {
+    if hashes[Int(node.rawValue)] != nil { hashes[Int(node.rawValue)] = nil }
+  }
 
   mutating func resize(nodeCount: Int) {
-    if nodeCount > known.count {
-      bytes.append(contentsOf: repeatElement(0, count: (nodeCount - known.count) * hashLength))
-      known.append(contentsOf: repeatElement(false, count: nodeCount - known.count))
-    } else {
-      bytes.removeLast((known.count - nodeCount) * hashLength)
-      known.removeLast(known.count - nodeCount)
-    }
+    hashes.grow(to: nodeCount, with: nil)
+    hashes.shrink(to: nodeCount)
   }
 }
 

@@ -2,8 +2,8 @@
 /// use, and how many members use or support each type.
 struct TreeIndex: Sendable {
   private(set) var memberCount = 0
-  private var encryptionKeys: Set<[UInt8]> = []
-  private var signatureKeys: Set<[UInt8]> = []
+  private var encryptionKeys = KeySet()
+  private var signatureKeys = KeySet()
   private var credentialsInUse: [UInt16: Int] = [:]
   private var supportedCredentials: [UInt16: Int] = [:]
   private var supportedExtensions: [UInt16: Int] = [:]
@@ -13,16 +13,17 @@ struct TreeIndex: Sendable {
   func containsSignatureKey(_ key: [UInt8]) -> Bool { signatureKeys.contains(key) }
 
   /// Enters a key of an inner node; false if it is in the tree already.
-  mutating func insert(key: [UInt8]) -> Bool { encryptionKeys.insert(key).inserted }
+  mutating func insert(key: [UInt8]) -> Bool { encryptionKeys.insert(key) }
   mutating func remove(key: [UInt8]) { encryptionKeys.remove(key) }
 
   /// Enters a leaf, whose keys must not be in the tree already.
   mutating func insert(_ leaf: LeafNode) throws(MLSError) {
-    // Both are looked up before either is entered, so that a refusal changes nothing.
-    try Rule.leafSignatureKeyUnique.require(!signatureKeys.contains(leaf.signatureKey))
-    try Rule.leafEncryptionKeyUnique.require(!encryptionKeys.contains(leaf.encryptionKey))
-    signatureKeys.insert(leaf.signatureKey)
-    encryptionKeys.insert(leaf.encryptionKey)
+    try Rule.leafSignatureKeyUnique.require(signatureKeys.insert(leaf.signatureKey))
+    guard encryptionKeys.insert(leaf.encryptionKey) else {
+      // A refusal changes nothing.
+      signatureKeys.remove(leaf.signatureKey)
+      throw MLSError.rejected(.leafEncryptionKeyUnique)
+    }
     memberCount += 1
     count(leaf, by: 1)
   }
