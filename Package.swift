@@ -62,10 +62,15 @@ let package = Package(
     room("ChatTestKit", ["ChatSDK", "RelayServer"]),
     program("relay-server", ["RelayServer", "Observability"]),
     program("chat-cli", ["ChatSDK", "Observability"]),
+    .target(name: "BenchKit", path: "Benchmarks/BenchKit", swiftSettings: settings),
+    program(
+      "mls-bench", ["BenchKit", "CryptoPrimitives", "E2ECrypto", "CSodium", "COpenSSL"],
+      path: "Benchmarks/mls-bench"),
     program(
       "kin-bench",
       [
-        "CryptoPrimitives", "WireCodec", "E2ECrypto", "Content", "Observability", "RelayProtocol", "Networking",
+        "BenchKit", "CryptoPrimitives", "WireCodec", "E2ECrypto", "Content", "Observability", "RelayProtocol",
+        "Networking",
         "Storage", "ChatSDK", "RelayServer",
       ],
       path: "Benchmarks/kin-bench"),

@@ -1,3 +1,4 @@
+import BenchKit
 import CryptoPrimitives
 import Glibc
 import Networking

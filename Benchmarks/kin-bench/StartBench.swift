@@ -1,3 +1,4 @@
+import BenchKit
 import Glibc
 
 /// What a cold command costs, step by step: starting, opening the store, reaching the relay, sending.

@@ -1,9 +1,9 @@
+import BenchKit
 import Glibc
 
 /// Measures Kin beside the primitives it stands on and beside its peers, all in the same run.
 /// Absolute times drift with the machine: read the ratios.
 let topics: [(String, String, @Sendable () async throws -> Void)] = [
-  ("mls", "protect, unprotect, create, join and commit, in units of one signature", { try MLSBench.run() }),
   ("store", "durable messages on SQLite beside bare inserts", { try await StoreBench.run() }),
   ("relay", "fan-out, latency, memory of idle sockets, durable sends", { try await RelayBench.run() }),
   ("start", "chat-cli from cold: --version and send", { try await StartBench.run() }),

@@ -1,20 +1,23 @@
-import Glibc
+package import Glibc
 
 /// Programs of the same build, run as processes of their own.
-struct Child: ~Copyable {
-  let pid: pid_t
+package struct Child: ~Copyable {
+  package let pid: pid_t
 
-  struct Failed: Error { var what: String }
+  package struct Failed: Error {
+    package var what: String
+    package init(what: String) { self.what = what }
+  }
 
   /// The folder in which this program and the others stand.
-  static let folder: String = {
+  package static let folder: String = {
     var buffer = [CChar](repeating: 0, count: 4096)
     let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
     let path = String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     return path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
   }()
 
-  init(_ program: String, _ arguments: [String], output: String = "/dev/null") throws {
+  package init(_ program: String, _ arguments: [String], output: String = "/dev/null") throws {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
@@ -29,7 +32,7 @@ struct Child: ~Copyable {
   }
 
   /// The port that a server says it listens on, within ten seconds.
-  static func port(from output: String) -> UInt16? {
+  package static func port(from output: String) -> UInt16? {
     for _ in 0..<400 {
       let line = Machine.lines(of: output).first { $0.hasPrefix("listening on ") }
       if let port = line?.split(separator: ":").last.flatMap({ UInt16($0) }) { return port }
@@ -39,19 +42,19 @@ struct Child: ~Copyable {
   }
 
   /// Waits for the end of a program that must succeed.
-  consuming func succeed() throws {
+  package consuming func succeed() throws {
     var status: Int32 = 0
     guard waitpid(pid, &status, 0) == pid, status == 0 else { throw Failed(what: "exit status \(status)") }
   }
 
-  consuming func stop(_ signal: Int32 = SIGTERM) {
+  package consuming func stop(_ signal: Int32 = SIGTERM) {
     kill(pid, signal)
     var status: Int32 = 0
     waitpid(pid, &status, 0)
   }
 
   /// Seconds of processor time that the process has used, in user and kernel mode.
-  var processorSeconds: Double {
+  package var processorSeconds: Double {
     guard let line = Machine.lines(of: "/proc/\(pid)/stat").first, let end = line.lastIndex(of: ")") else { return 0 }
     let fields = line[end...].split(separator: " ")
     guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else { return 0 }
@@ -59,40 +62,8 @@ struct Child: ~Copyable {
   }
 
   /// Bytes of the process in memory.
-  var residentBytes: Int {
+  package var residentBytes: Int {
     let line = Machine.lines(of: "/proc/\(pid)/status").first { $0.hasPrefix("VmRSS:") } ?? ""
     return (line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
-  }
-}
-
-/// A relay in a process of its own, with a folder that goes with it.
-struct BenchRelay: ~Copyable {
-  let child: Child
-  let folder: String
-  let port: UInt16
-
-  private let scheme: String
-
-  init(_ arguments: [String] = [], scheme: String = "http") throws {
-    var template = Array("/tmp/kin-bench.XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw Child.Failed(what: "mkdtemp") }
-    let made = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    let output = made + "/out"
-    let relay = try Child(
-      "relay-server", ["--listen", "127.0.0.1:0", "--data", made + "/relay"] + arguments, output: output)
-    guard let found = Child.port(from: output) else { throw Child.Failed(what: "the relay did not come up") }
-    self.scheme = scheme
-    child = relay
-    folder = made
-    port = found
-  }
-
-  var url: String { "\(scheme)://127.0.0.1:\(port)" }
-
-  consuming func stop() {
-    let folder = folder
-    child.stop()
-    guard folder.hasPrefix("/tmp/kin-bench.") else { return }
-    try? Child("/bin/rm", ["-rf", folder]).succeed()
   }
 }

@@ -1,3 +1,4 @@
+import BenchKit
 import CryptoPrimitives
 import E2ECrypto
 

@@ -1,9 +1,9 @@
 import Glibc
 
 /// What one operation costs, as the median of several samples.
-enum Timing {
+package enum Timing {
   /// Nanoseconds of one call of `body`, the median of `samples`, each over as many calls as take about `budget`.
-  static func median(samples: Int = 9, budget: Duration = .milliseconds(40), _ body: () throws -> Void) rethrows
+  package static func median(samples: Int = 9, budget: Duration = .milliseconds(40), _ body: () throws -> Void) rethrows
     -> Double
   {
     try body()
@@ -17,7 +17,7 @@ enum Timing {
   }
 
   /// Nanoseconds that `body` takes, once.
-  static func elapsed(_ body: () throws -> Void) rethrows -> Double {
+  package static func elapsed(_ body: () throws -> Void) rethrows -> Double {
     let start = ContinuousClock.now
     try body()
     return Double((ContinuousClock.now - start).nanoseconds)
@@ -25,12 +25,12 @@ enum Timing {
 }
 
 extension Duration {
-  var nanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
-  var seconds: Double { Double(nanoseconds) / 1e9 }
+  package var nanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
+  package var seconds: Double { Double(nanoseconds) / 1e9 }
 }
 
 /// Text with so many digits after the point.
-func fixed(_ value: Double, _ digits: Int = 1) -> String {
+package func fixed(_ value: Double, _ digits: Int = 1) -> String {
   guard value.isFinite else { return "-" }
   var scale = 1.0
   for _ in 0..<digits { scale *= 10 }
@@ -42,19 +42,19 @@ func fixed(_ value: Double, _ digits: Int = 1) -> String {
 }
 
 /// A row of a table, shown at once: the next may take a while.
-func row(_ cells: String...) {
+package func row(_ cells: String...) {
   print("| " + cells.joined(separator: " | ") + " |")
   fflush(nil)
 }
 
-func header(_ cells: String...) {
+package func header(_ cells: String...) {
   print("| " + cells.joined(separator: " | ") + " |")
   print("|" + cells.map { _ in "---|" }.joined())
 }
 
 /// The facts of the machine that figures are read with.
-enum Machine {
-  static func describe() {
+package enum Machine {
+  package static func describe() {
     let model =
       lines(of: "/proc/cpuinfo").first { $0.hasPrefix("model name") }?.split(separator: ":").last ?? " unknown"
     let kernel = lines(of: "/proc/sys/kernel/osrelease").first ?? "unknown"
@@ -62,7 +62,7 @@ enum Machine {
     print("machine:\(model), \(sysconf(Int32(_SC_NPROCESSORS_ONLN))) cores, Linux \(kernel), load \(load)")
   }
 
-  static func lines(of path: String) -> [String] {
+  package static func lines(of path: String) -> [String] {
     guard let file = fopen(path, "r") else { return [] }
     defer { fclose(file) }
     var lines: [String] = []
