@@ -106,3 +106,17 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// Fuzzing builds everything anew, with the compiler's instruments: `./dev fuzz` asks for it, and nobody else pays.
+if Context.environment["KIN_FUZZ"] != nil {
+  package.targets += [
+    .systemLibrary(name: "CLibFuzzer", path: "Fuzz/CLibFuzzer"),
+    program(
+      "kin-fuzz",
+      [
+        "CLibFuzzer", "CSodium", "CryptoPrimitives", "WireCodec", "E2ECrypto", "Content", "RelayProtocol", "Networking",
+        "RelayServer",
+      ],
+      path: "Fuzz/kin-fuzz"),
+  ]
+}

@@ -90,7 +90,7 @@ def rooms_of(name, table):
 def imports(root):
     table = Table(read(root, "Scripts/imports.txt"))
     yield from table.errors
-    for name in files(root, ".swift", under=("Sources/", "Tests/", "Snippets/", "Benchmarks/")):
+    for name in files(root, ".swift", under=("Sources/", "Tests/", "Snippets/", "Benchmarks/", "Fuzz/")):
         room, rows = rooms_of(name, table)
         if room not in table.may and room not in ("Snippets",) and not name.startswith("Tests/"):
             yield f"{name}: Scripts/imports.txt has no row for {room}"
@@ -117,7 +117,7 @@ def imports(root):
 # --- length
 
 def length(root, most=400):
-    for name in files(root, ".swift", ".py", ".h", under=("Sources/", "Tests/", "Snippets/", "Benchmarks/", "Scripts/")):
+    for name in files(root, ".swift", ".py", ".h", under=("Sources/", "Tests/", "Snippets/", "Benchmarks/", "Fuzz/", "Scripts/")):
         lines = read(root, name).splitlines()
         reason = any(re.match(r"\s*(//|#) Long because \S", line) for line in lines[:15])
         if len(lines) > most and not reason:
