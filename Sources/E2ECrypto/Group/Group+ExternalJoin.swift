@@ -64,8 +64,8 @@ extension Group {
       tree: applied.tree, extensions: applied.extensions)
 
     var capabilities = capabilities
-    capabilities.list(
-      applied.extensions + leafExtensions, suite: suite.number, credential: identity.credential.type)
+    // The group's own extensions are not entered: who does not know them cannot join (RFC 9420 section 13.4).
+    capabilities.list(leafExtensions, suite: suite.number, credential: identity.credential.type)
     let leaf = LeafNode(
       encryptionKey: [], signatureKey: identity.signingKey.publicKey, credential: identity.credential,
       capabilities: capabilities, source: .commit(parentHash: []), extensions: leafExtensions)
@@ -89,7 +89,8 @@ extension Group {
     let message = try PublicMessage(
       protecting: signed, suite, membershipKey: .empty, context: info.context.encoded)
     return PendingExternalJoin(
-      message: MLSMessage.publicMessage(message).encoded, effects: try state.joinEffects(info), identity: identity,
+      message: MLSMessage.publicMessage(message).encoded, effects: try state.joinEffects(info, tree: tree),
+      identity: identity,
       policy: policy, state: state, psks: store)
   }
 }

@@ -71,7 +71,7 @@ extension Group {
     let state = EpochState(suite, context: info.context, tree: tree, privateKeys: keys, secrets: epochSecrets)
     try Rule.welcomeConfirmation.require(ConstantTime.equal(state.confirmationTag, info.confirmationTag))
     return PendingJoin(
-      effects: try state.joinEffects(info), keyPackageReference: suite.keyPackageRef(keyPackage.keyPackage),
+      effects: try state.joinEffects(info, tree: tree), keyPackageReference: suite.keyPackageRef(keyPackage.keyPackage),
       identity: identity, policy: policy, state: state, psks: store)
   }
 
@@ -145,8 +145,10 @@ extension Unverified<GroupInfo> {
 }
 
 extension EpochState {
-  func joinEffects(_ info: GroupInfo) throws(MLSError) -> JoinEffects {
-    guard let sender = member(info.signer) else { throw MLSError.rejected(.welcomeSigner) }
+  /// `tree` is that of the group info: an external joiner may since have removed the one who signed it.
+  func joinEffects(_ info: GroupInfo, tree old: RatchetTree) throws(MLSError) -> JoinEffects {
+    guard let signer = old.leaf(info.signer) else { throw MLSError.rejected(.welcomeSigner) }
+    let sender = Member(leafIndex: info.signer, leafNode: signer)
     return JoinEffects(
       groupID: groupID, epoch: epoch, members: tree.memberIndices.compactMap { member($0) }, ownLeafIndex: ownLeaf,
       sender: sender, extensions: context.extensions,

@@ -99,7 +99,7 @@ extension Group {
       try leaves.validate(node, as: .update(of: old, at: LeafPlace(groupID: groupID, index: leaf)))
     case .remove(let leaf): try Rule.removeNamesMember.require(state.tree.leaf(leaf) != nil)
     case .preSharedKey(let id): try ProposalList.validate(id, suite: suite)
-    case .reInit(let parameters): try Rule.reInitVersion.require(parameters.version >= ProtocolVersion.mls10)
+    case .reInit(let parameters): try ProposalList.validate(parameters)
     case .externalInit: throw MLSError.rejected(.noExternalInit)
     case .groupContextExtensions(let extensions):
       try Rule.extensionsUnique.require(!extensions.hasRepeatedTypes)

@@ -69,7 +69,7 @@ struct ProposalList: Sendable {
       try Rule.psksDiffer.require(pskNames.insert(id).inserted)
       psks.append(id)
     case .reInit(let parameters):
-      try Rule.reInitVersion.require(parameters.version >= ProtocolVersion.mls10)
+      try Self.validate(parameters)
       try Rule.reInitAlone.require(reInit == nil)
       reInit = parameters
     case .externalInit(let kemOutput):
@@ -91,6 +91,11 @@ struct ProposalList: Sendable {
     case .remove: try Rule.externalOneRemove.require(removes.isEmpty)
     default: throw MLSError.rejected(.externalOnlyAllowed)
     }
+  }
+
+  static func validate(_ parameters: ReInit) throws(MLSError) {
+    try Rule.reInitVersion.require(parameters.version >= ProtocolVersion.mls10)
+    try Rule.extensionsUnique.require(!parameters.extensions.hasRepeatedTypes)
   }
 
   static func validate(_ id: PreSharedKeyID, suite: Suite, origin: PreSharedKeyID? = nil) throws(MLSError) {

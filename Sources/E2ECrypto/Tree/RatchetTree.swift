@@ -162,8 +162,8 @@ struct RatchetTree: Sendable {
 
   /// Halves the tree while its right half is empty (RFC 9420 section 7.7).
   mutating func truncate() {
-    guard let last = leaves.lastIndex(where: { $0 != nil }) else { return }
-    let smaller = TreeShape(leaves: last + 1)
+    // Nobody is left where an external joiner takes the place of the last member: one blank leaf remains.
+    let smaller = TreeShape(leaves: (leaves.lastIndex { $0 != nil } ?? 0) + 1)
     guard smaller.leafCount < shape.leafCount else { return }
     for case .some(let parent) in parents[Int(smaller.leafCount - 1)...] { index.remove(key: parent.encryptionKey) }
     leaves.shrink(to: Int(smaller.leafCount))

@@ -50,6 +50,10 @@ import WireCodec
     try expectListRefused(.reInitVersion, [.reInit(old)])
     try expectListRefused(.reInitAlone, [.reInit(next), .remove(LeafIndex(2))])
     try expectListRefused(.reInitAlone, [.reInit(next), .reInit(next)])
+    let twice = [Extension(type: 0xff01, data: [1]), Extension(type: 0xff01, data: [2])]
+    let repeated = Proposal.reInit(ReInit(groupID: GroupID([1]), cipherSuite: 3, extensions: twice))
+    try expectListRefused(.extensionsUnique, [repeated])
+    try expectRefusal(.extensionsUnique, by: bob, of: try alice.forge(.proposal(repeated)))
   }
 
   @Test func requiredCapabilitiesAreMet() throws {
