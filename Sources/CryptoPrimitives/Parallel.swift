@@ -63,6 +63,23 @@ package enum Parallel {
     if let failure = found.withLock({ $0?.error }) { throw failure }
   }
 
+  /// What `body` makes of each number below `count`, in their order; otherwise as ``forEach(_:workers:minimumChunk:throwing:)``.
+  package static func map<Value: Sendable, Failure: Error>(
+    _ count: Int, workers: Int, minimumChunk: Int = 8, _ body: @Sendable (Int) throws(Failure) -> Value
+  ) throws(Failure) -> [Value] {
+    nonisolated(unsafe) let made = UnsafeMutablePointer<Value?>.allocate(capacity: max(1, count))
+    made.initialize(repeating: nil, count: count)
+    defer {
+      made.deinitialize(count: count)
+      made.deallocate()
+    }
+    // Each place is written by one thread, and read when all are joined.
+    try forEach(count, workers: workers, minimumChunk: minimumChunk) { (index) throws(Failure) in
+      made[index] = try body(index)
+    }
+    return UnsafeBufferPointer(start: made, count: count).compactMap { $0 }
+  }
+
   /// How many cores the system has.
   package static let availableCores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
 

@@ -109,7 +109,7 @@ extension Group {
     let list = try ProposalList(
       received + own, committer: .member(ownLeafIndex), tree: state.tree, origin: origin)
     let applied = try list.apply(
-      to: state.tree, context: state.context, maxLifetime: policy.maxLifetime, now: now)
+      to: state.tree, context: state.context, maxLifetime: policy.maxLifetime, threads: policy.maxThreads, now: now)
     return (list, applied)
   }
 
@@ -122,7 +122,8 @@ extension Group {
     let validation = LeafValidation(
       suite: state.suite, groupExtensions: step.extensions, maxLifetime: policy.maxLifetime)
     return try step.makePath(
-      leaf: leaf, place: ownPlace, signingKey: identity.signingKey, added: added, validation: validation)
+      leaf: leaf, place: ownPlace, signingKey: identity.signingKey, added: added, validation: validation,
+      threads: policy.maxThreads)
   }
 
   /// The welcome for all that a commit adds (RFC 9420 section 12.4.3.1): the group info sealed once, and its key to each.
@@ -142,15 +143,14 @@ extension Group {
     let sealer = suite.sealer("Welcome", context: sealedInfo)
     // Without a path, the secrets are the same for everybody.
     let common = GroupSecrets(joinerSecret: joinerSecret, pathSecret: nil, psks: list.psks).encode()
-    var secrets: [Welcome.EncryptedGroupSecrets] = []
-    for (keyPackage, leaf) in zip(list.adds, applied.added) {
+    let (adds, leaves, psks) = (list.adds, applied.added, list.psks)
+    let secrets = try Parallel.map(adds.count, workers: policy.maxThreads) { (place) throws(MLSError) in
       let plaintext = path.map { path in
-        GroupSecrets(joinerSecret: joinerSecret, pathSecret: path.secret(for: leaf), psks: list.psks).encode()
+        GroupSecrets(joinerSecret: joinerSecret, pathSecret: path.secret(for: leaves[place]), psks: psks).encode()
       }
-      secrets.append(
-        Welcome.EncryptedGroupSecrets(
-          newMember: suite.keyPackageRef(keyPackage),
-          encryptedGroupSecrets: try sealer.seal(plaintext ?? common, to: keyPackage.initKey)))
+      return Welcome.EncryptedGroupSecrets(
+        newMember: suite.keyPackageRef(adds[place]),
+        encryptedGroupSecrets: try sealer.seal(plaintext ?? common, to: adds[place].initKey))
     }
     return MLSMessage.welcome(
       Welcome(cipherSuite: suite.number, secrets: secrets, encryptedGroupInfo: sealedInfo)
@@ -161,7 +161,8 @@ extension Group {
 extension EpochStep {
   /// Renews a committer's keys in the tree, and seals them to the others under the provisional context.
   mutating func makePath(
-    leaf: LeafNode, place: LeafPlace, signingKey: SigningKey, added: Set<NodeIndex>, validation: LeafValidation
+    leaf: LeafNode, place: LeafPlace, signingKey: SigningKey, added: Set<NodeIndex>, validation: LeafValidation,
+    threads: Int = 1
   ) throws(MLSError) -> (secrets: PathSecrets, update: UpdatePath) {
     let suite = suite
     let secrets = try PathSecrets.generate(suite, tree: tree, leaf: place.index)
@@ -176,6 +177,6 @@ extension EpochStep {
     }
     try Rule.leafCredentialSupport.require(tree.index.credentialsAreSupported)
     let context = try provisionalContext()
-    return (secrets, try tree.seal(secrets, leafNode: node, context: context.encoded, added: added))
+    return (secrets, try tree.seal(secrets, leafNode: node, context: context.encoded, added: added, threads: threads))
   }
 }

@@ -40,7 +40,7 @@ extension Group {
     guard case .groupInfo(let unverified) = try MLSMessage(strictly: groupInfo) else { throw MLSError(.unsupported) }
     let suite = try CipherSuite.algorithms(of: unverified.context.cipherSuite)
     let (info, tree) = try Unverified(unverified).verifiedWithTree(
-      suite, given: ratchetTree, maxLifetime: policy.maxLifetime)
+      suite, given: ratchetTree, maxLifetime: policy.maxLifetime, threads: policy.maxThreads)
     guard let data = info.extensions[type: Extension.externalPubType]?.data else { throw MLSError(.unsupported) }
     let externalKey = try ExternalPub(strictly: data).key
     let (kemOutput, initSecret) = try ExternalInitSecret.make(suite, externalKey: externalKey)
@@ -55,7 +55,8 @@ extension Group {
     let list = try ProposalList(
       proposals.map { SentProposal(proposal: $0, sender: .newMemberCommit, reference: nil) }, committer: .joiner,
       tree: tree)
-    var applied = try list.apply(to: tree, context: info.context, maxLifetime: policy.maxLifetime, now: nil)
+    var applied = try list.apply(
+      to: tree, context: info.context, maxLifetime: policy.maxLifetime, threads: policy.maxThreads, now: nil)
     let place = LeafPlace(groupID: info.context.groupID, index: try applied.tree.makeRoom())
     var step = EpochStep(
       suite: suite, old: info.context,
@@ -72,7 +73,8 @@ extension Group {
     let (secrets, path) = try step.makePath(
       leaf: leaf, place: place, signingKey: identity.signingKey, added: [],
       validation: LeafValidation(
-        suite: suite, groupExtensions: applied.extensions, maxLifetime: policy.maxLifetime))
+        suite: suite, groupExtensions: applied.extensions, maxLifetime: policy.maxLifetime),
+      threads: policy.maxThreads)
     var keys = TreePrivate(leaf: place.index, leafKey: secrets.leafKey)
     for (step, key) in zip(secrets.path, secrets.keys) { keys.set(key, for: step.node) }
 

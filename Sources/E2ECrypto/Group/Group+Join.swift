@@ -59,7 +59,8 @@ extension Group {
     let pskSecret = try store.combine(suite, secrets.psks)
     store.origin = nil
     let unverified = try welcome.openGroupInfo(suite, joinerSecret: secrets.joinerSecret, pskSecret: pskSecret)
-    let (info, tree) = try unverified.verifiedWithTree(suite, given: ratchetTree, maxLifetime: policy.maxLifetime)
+    let (info, tree) = try unverified.verifiedWithTree(
+      suite, given: ratchetTree, maxLifetime: policy.maxLifetime, threads: policy.maxThreads)
     if let ancestor, let origin {
       try Rule.welcomeResumptionEpoch.require(info.context.epoch == Epoch(1))
       try ancestor.validate(info.context, tree, from: origin, identifiedBy: identifier)
@@ -130,7 +131,7 @@ extension Welcome {
 extension Unverified<GroupInfo> {
   /// Checks a group info and the tree that belongs to it (RFC 9420 section 12.4.3.1).
   func verifiedWithTree(
-    _ suite: Suite, given: [UInt8]?, maxLifetime: UInt64
+    _ suite: Suite, given: [UInt8]?, maxLifetime: UInt64, threads: Int
   ) throws(MLSError) -> (info: GroupInfo, tree: RatchetTree) {
     let (signer, context, extensions) = claimed
     try Rule.welcomeSuite.require(context.cipherSuite == suite.number)
@@ -139,7 +140,7 @@ extension Unverified<GroupInfo> {
     var tree = try RatchetTree(decoding: bytes, suite: suite)
     guard let leaf = tree.leaf(signer) else { throw MLSError.rejected(.welcomeSigner) }
     let info = try verified(suite, key: leaf.signatureKey)
-    try tree.validate(context, maxLifetime: maxLifetime)
+    try tree.validate(context, maxLifetime: maxLifetime, threads: threads)
     return (info, tree)
   }
 }

@@ -11,7 +11,7 @@ extension Group {
     let list = try ProposalList(resolved.sent, committer: committer, tree: state.tree)
     try Rule.pathRequired.require(commit.path != nil || (!list.requiresPath && committer != .joiner))
     var applied = try list.apply(
-      to: state.tree, context: state.context, maxLifetime: policy.maxLifetime, now: nil)
+      to: state.tree, context: state.context, maxLifetime: policy.maxLifetime, threads: policy.maxThreads, now: nil)
     let place = try senderLeaf(committer, in: &applied)
 
     var step = EpochStep(

@@ -12,6 +12,9 @@ public struct GroupPolicy: Hashable, Sendable {
   public var maxLifetime: UInt64 = 400 * 86_400
   /// How many proposals of one epoch are kept for a commit to refer to.
   public var maxProposals = 1024
+  /// How many threads may share the work that grows with the group: checking the leaves of a tree, sealing to many members.
+  /// They are the call's own and end with it; below some tens of members there are none.
+  public var maxThreads = 1
   /// Whether members may send proposals and commits as PublicMessage. External senders and joiners always do.
   public var acceptsPublicHandshakes = false
   /// Whether our own proposals and commits are sent as PublicMessage, for groups whose delivery service must read them.

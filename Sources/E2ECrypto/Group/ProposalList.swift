@@ -120,7 +120,7 @@ extension ProposalList {
   ///
   /// `now` is given by the committer alone.
   func apply(
-    to current: RatchetTree, context: GroupContext, maxLifetime: UInt64, now: Timestamp?
+    to current: RatchetTree, context: GroupContext, maxLifetime: UInt64, threads: Int = 1, now: Timestamp?
   ) throws(MLSError) -> AppliedProposals {
     let groupID = context.groupID
     var tree = current
@@ -137,8 +137,11 @@ extension ProposalList {
     for index in removes { tree.removeReleased(index) }
     if !removes.isEmpty { tree.truncate() }
     var added: [LeafIndex] = []
+    let adds = adds
+    try Parallel.forEach(adds.count, workers: threads) { (place) throws(MLSError) in
+      try leaves.validate(adds[place], now: now)
+    }
     for keyPackage in adds {
-      try leaves.validate(keyPackage, now: now)
       // Told apart from the general rule, since it is the one that a double invitation meets.
       try Rule.addIsNew.require(!tree.index.containsSignatureKey(keyPackage.leafNode.signatureKey))
       added.append(try tree.add(keyPackage.leafNode))

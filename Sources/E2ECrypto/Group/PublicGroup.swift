@@ -21,7 +21,7 @@ public struct PublicGroup: Sendable {
     guard case .groupInfo(let unverified) = try MLSMessage(strictly: groupInfo) else { throw MLSError(.unsupported) }
     let suite = try CipherSuite.algorithms(of: unverified.context.cipherSuite)
     let (info, tree) = try Unverified(unverified).verifiedWithTree(
-      suite, given: ratchetTree, maxLifetime: policy.maxLifetime)
+      suite, given: ratchetTree, maxLifetime: policy.maxLifetime, threads: policy.maxThreads)
     let members = tree.memberIndices.compactMap { index in
       tree.leaf(index).map { Member(leafIndex: index, leafNode: $0) }
     }

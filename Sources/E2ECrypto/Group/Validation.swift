@@ -92,13 +92,14 @@ extension KeyPackage {
 
 extension RatchetTree {
   /// Checks a tree from elsewhere against the group context (RFC 9420 section 12.4.3.1).
-  mutating func validate(_ context: GroupContext, maxLifetime: UInt64) throws(MLSError) {
+  mutating func validate(_ context: GroupContext, maxLifetime: UInt64, threads: Int = 1) throws(MLSError) {
     try Rule.welcomeTreeHash.require(try rootHash() == context.treeHash)
     try validateUnmergedLeaves()
     try verifyParentHashes()
     let leaves = LeafValidation(suite: suite, groupExtensions: context.extensions, maxLifetime: maxLifetime)
-    for index in memberIndices {
-      guard let leaf = leaf(index) else { continue }
+    let members = memberIndices.compactMap { index in leaf(index).map { (index, $0) } }
+    try Parallel.forEach(members.count, workers: threads) { (place) throws(MLSError) in
+      let (index, leaf) = members[place]
       try leaves.validate(leaf, as: .tree(at: LeafPlace(groupID: context.groupID, index: index)))
     }
     try Rule.leafCredentialSupport.require(index.credentialsAreSupported)

@@ -58,18 +58,25 @@ extension RatchetTree {
 
   /// Seals path secrets to all members but the committer and those that `added` names, who get theirs in the welcome.
   func seal(
-    _ secrets: PathSecrets, leafNode: LeafNode, context: [UInt8], added: Set<NodeIndex>
+    _ secrets: PathSecrets, leafNode: LeafNode, context: [UInt8], added: Set<NodeIndex>, threads: Int = 1
   ) throws(MLSError) -> UpdatePath {
     let sealer = suite.sealer("UpdatePathNode", context: context)
-    var nodes: [UpdatePath.Node] = []
-    for (position, step) in secrets.path.enumerated() {
-      var sealed: [HPKECiphertext] = []
+    var receivers: [(secret: Secret, key: [UInt8])] = []
+    var ends: [Int] = []
+    for (secret, step) in zip(secrets.secrets, secrets.path) {
       for node in resolution(of: step.sibling) where !added.contains(node) {
         guard let key = encryptionKey(of: node) else { throw MLSError(.fault) }
-        sealed.append(try sealer.seal(secrets.secrets[position], to: key))
+        receivers.append((secret, key))
       }
-      nodes.append(
-        UpdatePath.Node(encryptionKey: secrets.keys[position].publicKey, encryptedPathSecrets: sealed))
+      ends.append(receivers.count)
+    }
+    let sealed = try Parallel.map(receivers.count, workers: threads) { [receivers] (place) throws(MLSError) in
+      try sealer.seal(receivers[place].secret, to: receivers[place].key)
+    }
+    let nodes = ends.indices.map { position in
+      UpdatePath.Node(
+        encryptionKey: secrets.keys[position].publicKey,
+        encryptedPathSecrets: Array(sealed[(position == 0 ? 0 : ends[position - 1])..<ends[position]]))
     }
     return UpdatePath(leafNode: leafNode, nodes: nodes)
   }
