@@ -95,6 +95,9 @@ public struct MLSError: Error, Equatable, Sendable, CustomStringConvertible {
     public static let publicHandshake = Code(.rejected, 49, "a member's handshake must be a PrivateMessage")
     /// More proposals than the policy keeps have come in one epoch: commit to begin a new one.
     public static let tooManyProposals = Code(.rejected, 50, "too many proposals wait for a commit")
+    /// The application's ``CredentialValidator`` refuses a credential: drop the message, or learn more about who it is
+    /// from and receive it again.
+    public static let credentialRefused = Code(.rejected, 51, "a credential is refused")
     /// The input breaks a numbered rule of RFC 9420; see docs/validation.md.
     public static func rule(_ rule: Rule) -> Code {
       Code(.rejected, 64, "a validation rule is broken", rule: rule)

@@ -66,6 +66,10 @@ enum Bounds {
   static let key = 1 << 13
   static let hash = 1 << 7
   static let identity = 1 << 14
+  /// A chain of certificates, or a credential of a type that we do not know.
+  static let certificates = 1 << 16
+  /// What a proposal of the application's own carries.
+  static let customProposal = 1 << 16
   static let capabilities = 1 << 11
   static let extensions = 1 << 18
   static let authenticatedData = 1 << 16

@@ -1,4 +1,5 @@
-/// A validation rule of RFC 9420: its section and, within it, its number in the order of the text.
+/// A validation rule of RFC 9420: its section and, within it, its number in the order of the text. An E before the section
+/// stands for draft-ietf-mls-extensions.
 ///
 /// docs/validation.md lists each with the file that checks it and the test that breaks it.
 public struct Rule: Hashable, Sendable, CustomStringConvertible {
@@ -129,6 +130,8 @@ extension Rule {
   public static let reInitAlone = Rule("12.2-9")
   /// No ExternalInit in a member's commit.
   public static let noExternalInit = Rule("12.2-10")
+  /// All members that will process the commit support the types of its proposals.
+  public static let proposalSupported = Rule("12.2-12")
   /// Update comes from a member, for its own leaf.
   public static let updateFromMember = Rule("12.2-11")
   /// An external commit has exactly one ExternalInit.
@@ -137,8 +140,17 @@ extension Rule {
   public static let externalOneRemove = Rule("12.2-14")
   /// An external commit has no proposals of other types.
   public static let externalOnlyAllowed = Rule("12.2-15")
-  /// An external commit has no proposals by reference.
+  /// An external commit has no proposals by reference, SelfRemoves apart.
   public static let externalByValue = Rule("12.4.3.2-1")
+
+  // MARK: E6.3 SelfRemove
+
+  /// A SelfRemove is sent as a PublicMessage.
+  public static let selfRemoveIsPublic = Rule("E6.3-1")
+  /// A SelfRemove is in a commit by reference only.
+  public static let selfRemoveByReference = Rule("E6.3-2")
+  /// A SelfRemove comes from a member.
+  public static let selfRemoveFromMember = Rule("E6.3-3")
 
   // MARK: 12.4 Commits
 

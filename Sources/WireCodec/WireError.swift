@@ -19,6 +19,8 @@ public struct WireError: Error, Equatable, Sendable, CustomStringConvertible {
     public static let tooLong = Code(text: "a vector is longer than its bound", number: 5)
     /// A field has a value that its type does not allow.
     public static let invalidValue = Code(text: "a field has an impossible value", number: 6)
+    /// A value is of a type whose form this build does not know, so that nothing behind it can be read either.
+    public static let unknownType = Code(text: "a value is of an unknown type", number: 7)
 
     public static func == (left: Code, right: Code) -> Bool { left.number == right.number }
     public func hash(into hasher: inout Hasher) { hasher.combine(number) }

@@ -56,7 +56,7 @@ enum RoomPolicy {
       return role >= .admin && state.role(of: target.user) <= role ? nil : .remove
     case .groupContextExtensions(let extensions):
       return check(extensions, by: role, state: state)
-    case .preSharedKey, .reInit, .externalInit:
+    case .preSharedKey, .reInit, .externalInit, .selfRemove, .appDataUpdate, .appEphemeral, .custom:
       return .feature
     }
   }

@@ -9,4 +9,9 @@ public struct ClientIdentity: Sendable {
     self.credential = credential
     self.signingKey = signingKey
   }
+
+  /// Throws if the credential is none that others could read.
+  func requireUsable() throws(MLSError) {
+    guard credential.isWellFormed else { throw MLSError(.outOfBounds) }
+  }
 }

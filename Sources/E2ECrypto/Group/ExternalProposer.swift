@@ -12,29 +12,37 @@ public struct ExternalProposer: Sendable {
   /// The place in the extension.
   public let index: UInt32
   private let signingKey: SigningKey
+  private let policy: GroupPolicy
 
   /// For a service that knows by other means where the group stands and at which place of the extension it is itself.
-  public init(groupID: GroupID, epoch: Epoch, suite: CipherSuite, index: UInt32, signingKey: SigningKey) {
+  public init(
+    groupID: GroupID, epoch: Epoch, suite: CipherSuite, index: UInt32, signingKey: SigningKey,
+    policy: GroupPolicy = GroupPolicy()
+  ) {
     self.groupID = groupID
     self.epoch = epoch
     self.suite = suite
     self.index = index
     self.signingKey = signingKey
+    self.policy = policy
   }
 
   /// For one who has the group's public state, by which the own place is found.
   /// - Throws: ``MLSError/Code/notExternalSender`` if the group does not list the key.
-  public init(_ group: PublicGroup, signingKey: SigningKey) throws(MLSError) {
+  public init(
+    _ group: PublicGroup, signingKey: SigningKey, policy: GroupPolicy = GroupPolicy()
+  ) throws(MLSError) {
     let place = try group.externalSenders().firstIndex { $0.signatureKey == signingKey.publicKey }
     guard let index = place.flatMap(UInt32.init(exactly:)) else { throw MLSError(.notExternalSender) }
     self.init(
-      groupID: group.groupID, epoch: group.epoch, suite: group.suite, index: index, signingKey: signingKey)
+      groupID: group.groupID, epoch: group.epoch, suite: group.suite, index: index, signingKey: signingKey,
+      policy: policy)
   }
 
   /// Makes a proposal, a PublicMessage: it is signed, and not secret.
   /// - Throws: ``MLSError/Code/invalidProposal`` for types that only members may send.
   public func propose(_ proposal: Proposal, authenticatedData: [UInt8] = []) throws(MLSError) -> [UInt8] {
-    guard proposal.allowsExternalSender else { throw MLSError(.invalidProposal) }
+    guard policy.allowsExternalSender(proposal) else { throw MLSError(.invalidProposal) }
     return try PublicMessage.proposing(
       proposal, as: .external(index), groupID: groupID, epoch: epoch, suite: CipherSuite.algorithms(of: suite.rawValue),
       key: signingKey, authenticatedData: authenticatedData)

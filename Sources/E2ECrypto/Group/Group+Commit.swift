@@ -44,11 +44,8 @@ extension Group {
     }
     privateKeys.prune(to: step.tree)
 
-    let proposals = list.all.map { sent in
-      sent.reference.map(ProposalOrRef.reference) ?? .proposal(sent.proposal)
-    }
     var signed = try sign(
-      .commit(Commit(proposals: proposals, path: path?.update)), authenticatedData: options.authenticatedData)
+      .commit(Commit(proposals: list.references, path: path?.update)), authenticatedData: options.authenticatedData)
     let (next, joiner) = try step.finish(
       signed, privateKeys: privateKeys, initSecret: state.secrets.initSecret,
       commitSecret: path?.secrets.commitSecret ?? state.suite.zeroSecret, pskSecret: pskSecret)
@@ -80,12 +77,7 @@ extension Group {
   private func plan(
     _ own: [Proposal], includingReceived: Bool, covers: [ProposalRef]?, now: Timestamp
   ) throws(MLSError) -> (list: ProposalList, applied: AppliedProposals) {
-    for proposal in own {
-      switch proposal {
-      case .update, .externalInit: throw MLSError(.invalidProposal)
-      default: break
-      }
-    }
+    for proposal in own { try requireOwn(proposal) }
     if let covers {
       let covered = try covers.map { (reference) throws(MLSError) in
         guard let entry = proposals.entry(reference) else { throw MLSError(.unknownProposal) }
@@ -94,10 +86,16 @@ extension Group {
       return try apply(covered, own, now: now)
     }
     if includingReceived, !proposals.isEmpty {
+      // Who goes by itself is not removed as well (draft-ietf-mls-extensions section 6.3).
+      let kept = own.filter { proposal in !proposals.entries.contains { $0.removesItself(insteadOf: proposal) } }
       let received = ProposalSelection.choose(
-        from: proposals.entries, with: own, committer: ownLeafIndex, tree: state.tree, psks: pskStore)
-      // What the selection does not see, such as an add that lacks an extension proposed with it, shows here.
-      if !received.isEmpty, let plan = try? apply(received.map(\.sent), own, now: now) { return plan }
+        from: proposals.entries, with: kept, committer: ownLeafIndex, tree: state.tree, psks: pskStore,
+        policy: policy)
+      // What the selection does not see, such as an add that lacks an extension proposed with it, shows here. Those who
+      // want to leave are not held by what others propose.
+      if !received.isEmpty, let plan = try? apply(received.map(\.sent), kept, now: now) { return plan }
+      let leaving = received.filter { $0.proposal == .selfRemove }
+      if !leaving.isEmpty, let plan = try? apply(leaving.map(\.sent), kept, now: now) { return plan }
     }
     return try apply([], own, now: now)
   }
@@ -107,9 +105,9 @@ extension Group {
   ) throws(MLSError) -> (list: ProposalList, applied: AppliedProposals) {
     let own = own.map { SentProposal(proposal: $0, sender: .member(ownLeafIndex), reference: nil) }
     let list = try ProposalList(
-      received + own, committer: .member(ownLeafIndex), tree: state.tree, origin: origin)
+      received + own, committer: .member(ownLeafIndex), tree: state.tree, policy: policy, origin: origin)
     let applied = try list.apply(
-      to: state.tree, context: state.context, maxLifetime: policy.maxLifetime, threads: policy.maxThreads, now: now)
+      to: state.tree, context: state.context, now: now)
     return (list, applied)
   }
 

@@ -29,16 +29,19 @@ extension Group {
   /// - Parameter removing: our own old leaf, if this is a return.
   /// - Parameter psks: keys to bring in, all of which the members must know.
   /// - Parameter resumption: secrets of epochs of this group to bring in, by which members see that we were there.
+  /// - Parameter proposals: further ones, of the types that an external commit may bring.
+  /// - Parameter selfRemoves: the SelfRemove messages of the epoch, as they came: members who want to leave.
   /// - Throws: ``MLSError/Code/unsupported`` if the group info lacks the external key; otherwise as for
   ///   ``join(welcome:keyPackage:identity:ratchetTree:psks:resumption:policy:)``.
   public static func joinExternally(
     groupInfo: [UInt8], identity: ClientIdentity, capabilities: Capabilities = Capabilities(),
     leafExtensions: [Extension] = [], ratchetTree: [UInt8]? = nil, removing: LeafIndex? = nil,
-    psks: [ExternalPSK] = [], resumption: [ResumptionPSK] = [], authenticatedData: [UInt8] = [],
-    policy: GroupPolicy = GroupPolicy()
+    psks: [ExternalPSK] = [], resumption: [ResumptionPSK] = [], proposals: [Proposal] = [],
+    selfRemoves: [[UInt8]] = [], authenticatedData: [UInt8] = [], policy: GroupPolicy = GroupPolicy()
   ) throws(MLSError) -> PendingExternalJoin {
     guard case .groupInfo(let unverified) = try MLSMessage(strictly: groupInfo) else { throw MLSError(.unsupported) }
     let suite = try CipherSuite.algorithms(of: unverified.context.cipherSuite)
+    try identity.requireUsable()
     let (info, tree) = try Unverified(unverified).verifiedWithTree(
       suite, given: ratchetTree, maxLifetime: policy.maxLifetime, threads: policy.maxThreads)
     guard let data = info.extensions[type: Extension.externalPubType]?.data else { throw MLSError(.unsupported) }
@@ -46,17 +49,18 @@ extension Group {
     let (kemOutput, initSecret) = try ExternalInitSecret.make(suite, externalKey: externalKey)
 
     let store = PSKStore(external: psks, resumption: resumption)
-    var proposals: [Proposal] = [.externalInit(kemOutput: kemOutput)]
-    if let removing { proposals.append(.remove(removing)) }
-    for psk in psks { proposals.append(.externalPSK(id: psk.id, suite: suite.suite)) }
+    var sent = try PublicMessage.selfRemoves(selfRemoves, suite, context: info.context, tree: tree)
+    var byValue: [Proposal] = [.externalInit(kemOutput: kemOutput)]
+    // Who goes by itself need not be removed.
+    if let removing, !sent.contains(where: { $0.sender == .member(removing) }) { byValue.append(.remove(removing)) }
+    for psk in psks { byValue.append(.externalPSK(id: psk.id, suite: suite.suite)) }
     for psk in resumption {
-      proposals.append(.resumptionPSK(groupID: psk.groupID, epoch: psk.epoch, suite: suite.suite))
+      byValue.append(.resumptionPSK(groupID: psk.groupID, epoch: psk.epoch, suite: suite.suite))
     }
-    let list = try ProposalList(
-      proposals.map { SentProposal(proposal: $0, sender: .newMemberCommit, reference: nil) }, committer: .joiner,
-      tree: tree)
-    var applied = try list.apply(
-      to: tree, context: info.context, maxLifetime: policy.maxLifetime, threads: policy.maxThreads, now: nil)
+    byValue += proposals
+    sent += byValue.map { SentProposal(proposal: $0, sender: .newMemberCommit, reference: nil) }
+    let list = try ProposalList(sent, committer: .joiner, tree: tree, policy: policy)
+    var applied = try list.apply(to: tree, context: info.context, now: nil)
     let place = LeafPlace(groupID: info.context.groupID, index: try applied.tree.makeRoom())
     var step = EpochStep(
       suite: suite, old: info.context,
@@ -65,6 +69,7 @@ extension Group {
       tree: applied.tree, extensions: applied.extensions)
 
     var capabilities = capabilities
+    capabilities.list(policy)
     // The group's own extensions are not entered: who does not know them cannot join (RFC 9420 section 13.4).
     capabilities.list(leafExtensions, suite: suite.number, credential: identity.credential.type)
     let leaf = LeafNode(
@@ -81,12 +86,13 @@ extension Group {
     let framed = FramedContent(
       groupID: info.context.groupID, epoch: info.context.epoch, sender: .newMemberCommit,
       authenticatedData: authenticatedData,
-      content: .commit(Commit(proposals: proposals.map { .proposal($0) }, path: path)))
+      content: .commit(Commit(proposals: list.references, path: path)))
     var signed = try AuthenticatedContent(
       signing: framed, as: .publicMessage, suite, key: identity.signingKey, context: info.context.encoded)
     let (state, _) = try step.finish(
       signed, privateKeys: keys, initSecret: initSecret, commitSecret: secrets.commitSecret,
       pskSecret: try store.combine(suite, list.psks))
+    try state.requireCredentials(policy)
     signed.auth.confirmationTag = state.confirmationTag
     let message = try PublicMessage(
       protecting: signed, suite, membershipKey: .empty, context: info.context.encoded)

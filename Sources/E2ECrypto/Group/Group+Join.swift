@@ -28,8 +28,9 @@ extension Group {
   /// - Parameter ratchetTree: the tree, if the welcome does not carry it.
   /// - Parameter resumption: secrets of other groups' epochs that the welcome may name.
   /// - Throws: ``Rule/welcomeOrigin`` if the group is the successor or a branch of another, by which it must be joined:
-  ///   see ``origin(ofWelcome:keyPackage:)``; ``MLSError/Code/notForUs`` if the welcome names another key package; ``MLSError/Code/missingTree``: fetch it
-  ///   and try again; ``MLSError/Code/unknownPSK``; otherwise the rule that the welcome or its tree breaks: decline.
+  ///   see ``origin(ofWelcome:keyPackage:)``; ``MLSError/Code/notForUs`` if the welcome names another key package;
+  ///   ``MLSError/Code/missingTree``: fetch it and try again; ``MLSError/Code/unknownPSK``;
+  ///   ``MLSError/Code/credentialRefused``; otherwise the rule that the welcome or its tree breaks: decline.
   public static func join(
     welcome: [UInt8], keyPackage: KeyPackageBundle, identity: ClientIdentity, ratchetTree: [UInt8]? = nil,
     psks: [ExternalPSK] = [], resumption: [ResumptionPSK] = [], policy: GroupPolicy = GroupPolicy()
@@ -71,6 +72,7 @@ extension Group {
       suite, joinerSecret: secrets.joinerSecret, pskSecret: pskSecret, context: info.context.encoded)
     let state = EpochState(suite, context: info.context, tree: tree, privateKeys: keys, secrets: epochSecrets)
     try Rule.welcomeConfirmation.require(ConstantTime.equal(state.confirmationTag, info.confirmationTag))
+    try state.requireCredentials(policy)
     return PendingJoin(
       effects: try state.joinEffects(info, tree: tree), keyPackageReference: suite.keyPackageRef(keyPackage.keyPackage),
       identity: identity, policy: policy, state: state, psks: store)

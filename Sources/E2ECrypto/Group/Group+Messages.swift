@@ -22,10 +22,7 @@ extension Group {
   public mutating func propose(
     _ proposal: Proposal, authenticatedData: [UInt8] = [], now: Timestamp
   ) throws(MLSError) -> [UInt8] {
-    switch proposal {
-    case .update, .externalInit: throw MLSError(.invalidProposal)
-    default: break
-    }
+    try requireOwn(proposal)
     return try send(proposal, authenticatedData: authenticatedData, ownLeafKey: nil, now: now)
   }
 
@@ -90,13 +87,17 @@ extension Group {
   func validate(_ proposal: Proposal, from sender: Sender, now: Timestamp?) throws(MLSError) {
     let suite = state.suite
     let leaves = LeafValidation(suite: suite, groupExtensions: extensions, maxLifetime: policy.maxLifetime)
+    let credentials = policy.credentials(in: groupID)
     switch proposal {
-    case .add(let keyPackage): try leaves.validate(keyPackage, now: now)
+    case .add(let keyPackage):
+      try leaves.validate(keyPackage, now: now)
+      try credentials.require(keyPackage.leafNode, .add)
     case .update(let node):
       guard case .member(let leaf) = sender, let old = state.tree.leaf(leaf) else {
         throw MLSError.rejected(.updateFromMember)
       }
       try leaves.validate(node, as: .update(of: old, at: LeafPlace(groupID: groupID, index: leaf)))
+      try credentials.require(node, .update, replacing: old)
     case .remove(let leaf): try Rule.removeNamesMember.require(state.tree.leaf(leaf) != nil)
     case .preSharedKey(let id): try ProposalList.validate(id, suite: suite)
     case .reInit(let parameters): try ProposalList.validate(parameters)
@@ -106,6 +107,9 @@ extension Group {
       if let required = try extensions.requiredCapabilities() {
         try Rule.requiredCapabilitiesMet.require(state.tree.index.allSupport(required))
       }
+      try credentials.requireExternalSenders(in: extensions, before: self.extensions)
+    case .selfRemove, .appDataUpdate, .appEphemeral, .custom:
+      try validateBeyondDefault(proposal, from: sender)
     }
   }
 }

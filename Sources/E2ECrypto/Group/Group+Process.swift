@@ -8,10 +8,10 @@ extension Group {
     let committer: Committer =
       if case .member(let leaf) = message.content.sender { .member(leaf) } else { .joiner }
     let resolved = try resolve(commit, sender: message.content.sender)
-    let list = try ProposalList(resolved.sent, committer: committer, tree: state.tree)
+    let list = try ProposalList(resolved.sent, committer: committer, tree: state.tree, policy: policy)
     try Rule.pathRequired.require(commit.path != nil || (!list.requiresPath && committer != .joiner))
     var applied = try list.apply(
-      to: state.tree, context: state.context, maxLifetime: policy.maxLifetime, threads: policy.maxThreads, now: nil)
+      to: state.tree, context: state.context, now: nil)
     let place = try senderLeaf(committer, in: &applied)
 
     var step = EpochStep(
@@ -19,9 +19,9 @@ extension Group {
       extensions: applied.extensions)
     let replacing = committer == .joiner ? list.removes.first : nil
     let filtered = try commit.path.map { (path) throws(MLSError) in
-      try apply(path, from: place, replacing: replacing, to: &step)
+      try apply(path, of: committer, at: place, replacing: replacing, to: &step)
     }
-    if list.removes.contains(ownLeafIndex) {
+    if list.leaving.contains(ownLeafIndex) {
       // What can be seen without the secrets has been checked; the confirmation tag is beyond us now.
       var effects = try effects(of: list, applied, tree: step.tree, from: committer, hasPath: commit.path != nil)
       effects.removesSelf = true
@@ -62,7 +62,6 @@ extension Group {
       case .proposal(let proposal):
         sent.append(SentProposal(proposal: proposal, sender: sender, reference: nil))
       case .reference(let reference):
-        if sender == .newMemberCommit { throw MLSError.rejected(.externalByValue) }
         guard let entry = proposals.entry(reference) else { throw MLSError(.unknownProposal) }
         sent.append(entry.sent)
         if let key = entry.ownLeafKey { ownLeafKey = key }
@@ -83,13 +82,20 @@ extension Group {
   ///
   /// `replacing` is the leaf that an external joiner removes as its old self.
   private func apply(
-    _ path: UpdatePath, from sender: LeafIndex, replacing: LeafIndex?, to step: inout EpochStep
+    _ path: UpdatePath, of committer: Committer, at sender: LeafIndex, replacing: LeafIndex?,
+    to step: inout EpochStep
   ) throws(MLSError) -> [(node: NodeIndex, sibling: NodeIndex)] {
     let validation = LeafValidation(
       suite: state.suite, groupExtensions: step.extensions, maxLifetime: policy.maxLifetime)
     try validation.validate(path.leafNode, as: .commit(at: LeafPlace(groupID: groupID, index: sender)))
-    if let replacing, let old = state.tree.leaf(replacing) {
-      try Rule.leafUpdateKeyIsNew.require(old.encryptionKey != path.leafNode.encryptionKey)
+    let credentials = policy.credentials(in: groupID)
+    switch committer {
+    case .member(let leaf):
+      try credentials.require(path.leafNode, .commit, replacing: state.tree.leaf(leaf))
+    case .joiner:
+      let old = replacing.flatMap { state.tree.leaf($0) }
+      try Rule.leafUpdateKeyIsNew.require(old?.encryptionKey != path.leafNode.encryptionKey)
+      try credentials.require(path.leafNode, .externalCommit, replacing: old)
     }
     let filtered = try step.tree.apply(path, from: sender)
     try Rule.leafCredentialSupport.require(step.tree.index.credentialsAreSupported)
@@ -118,7 +124,7 @@ extension Group {
       effects = CommitEffects(sender: .newMember(joiner.leafNode), epoch: epoch)
     }
     effects.added = entering.compactMap(after)
-    effects.removed = list.removes.compactMap { state.member($0) }
+    effects.removed = list.leaving.compactMap { state.member($0) }
     effects.updated = places.compactMap { place in
       guard let before = state.member(place), let after = after(place) else { return nil }
       return CommitEffects.Update(before: before, after: after)

@@ -88,7 +88,7 @@ extension Group {
     guard content.epoch <= epoch else { throw MLSError(.futureEpoch) }
     guard content.epoch == epoch else { throw MLSError(.staleHandshake) }
     if case .member(let leaf) = content.sender {
-      guard policy.acceptsPublicHandshakes else { throw MLSError(.publicHandshake) }
+      guard policy.acceptsPublicHandshakes || message.isSelfRemove else { throw MLSError(.publicHandshake) }
       guard state.tree.leaf(leaf) != nil else { throw MLSError(.unknownSender) }
     }
     let unverified = try message.unprotect(
@@ -105,7 +105,7 @@ extension Group {
       guard let leaf = state.tree.leaf(leaf) else { throw MLSError(.unknownSender) }
       return leaf.signatureKey
     case (.external(let index), .proposal(let proposal)):
-      try Rule.externalSenderProposal.require(proposal.allowsExternalSender)
+      try Rule.externalSenderProposal.require(policy.allowsExternalSender(proposal))
       let senders = try extensions.externalSenders()
       try Rule.externalSenderKnown.require(index < UInt32(senders.count))
       return senders[Int(index)].signatureKey
@@ -127,6 +127,7 @@ extension Group {
     case .commit(let commit): return .commit(try process(commit, in: message))
     case .proposal(let proposal):
       let sender = message.content.sender
+      if proposal == .selfRemove { try Rule.selfRemoveIsPublic.require(message.format == .publicMessage) }
       try validate(proposal, from: sender, now: nil)
       let described = try describe(sender, proposal: proposal)
       let reference = state.suite.proposalRef(message)

@@ -43,8 +43,10 @@ public struct Group: ~Copyable, Sendable {
   ) throws(MLSError) -> Group {
     let suite = try CipherSuite.algorithms(of: suite.rawValue)
     guard groupID.bytes.count <= Bounds.groupID else { throw MLSError(.outOfBounds) }
+    try identity.requireUsable()
     try Rule.extensionsUnique.require(!extensions.hasRepeatedTypes)
     var capabilities = capabilities
+    capabilities.list(policy)
     capabilities.list(extensions + leafExtensions, suite: suite.number, credential: identity.credential.type)
     let leafKey = HPKEPrivateKey.generate(suite.kem)
     var leaf = LeafNode(
@@ -53,6 +55,9 @@ public struct Group: ~Copyable, Sendable {
     try leaf.sign(suite, key: identity.signingKey, at: nil)
     try LeafValidation(suite: suite, groupExtensions: extensions, maxLifetime: policy.maxLifetime)
       .validate(leaf, as: .keyPackage(now: nil))
+    let credentials = policy.credentials(in: groupID)
+    try credentials.require(leaf, .create)
+    try credentials.requireExternalSenders(in: extensions)
     var tree = try RatchetTree(suite: suite, creator: leaf)
     let context = GroupContext(
       cipherSuite: suite.number, groupID: groupID, epoch: Epoch(0), treeHash: try tree.rootHash(),

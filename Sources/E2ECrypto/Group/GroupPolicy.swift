@@ -1,5 +1,5 @@
 /// What a client decides for itself about a group. Not part of the group's state: it is given again on restoring.
-public struct GroupPolicy: Hashable, Sendable {
+public struct GroupPolicy: Sendable {
   /// Of how many past epochs messages can still be read.
   public var maxPastEpochs = 3
   /// How many keys of messages that have not come are kept for one sender and epoch.
@@ -23,6 +23,12 @@ public struct GroupPolicy: Hashable, Sendable {
   /// Whether ``Group/protect(_:authenticatedData:paddedTo:)`` refuses while received proposals wait for a commit, as
   /// RFC 9420 section 12.4 demands.
   public var commitsBeforeSending = true
+  /// The proposal types of the application's own. All members of a group must agree on them. They are listed in the own
+  /// capabilities when a group is made or joined from outside; a key package is made with its own list.
+  public var customProposals: [CustomProposalType] = []
+  /// Is asked about every credential that enters the group or changes; nil accepts all, which leaves the check to what
+  /// the application makes of the effects of each commit and welcome.
+  public var credentialValidator: (any CredentialValidator)?
 
   public init() {}
 

@@ -20,6 +20,7 @@ struct ProposalList: Sendable {
   private(set) var all: [SentProposal] = []
   private(set) var updates: [(leaf: LeafIndex, node: LeafNode)] = []
   private(set) var removes: [LeafIndex] = []
+  private(set) var selfRemoves: [LeafIndex] = []
   private(set) var adds: [KeyPackage] = []
   private(set) var psks: [PreSharedKeyID] = []
   private(set) var groupContextExtensions: [Extension]?
@@ -31,17 +32,31 @@ struct ProposalList: Sendable {
   private var pskNames: Set<PreSharedKeyID> = []
   private var addedKeys: Set<[UInt8]> = []
 
+  private let policy: GroupPolicy
+
   /// Whether a commit of the list needs a path (RFC 9420 section 12.4).
-  var requiresPath: Bool { all.isEmpty || all.contains { $0.proposal.requiresPath } }
+  var requiresPath: Bool { all.isEmpty || all.contains { policy.requiresPath($0.proposal) } }
+
+  /// The list as a commit carries it.
+  var references: [ProposalOrRef] {
+    all.map { $0.reference.map(ProposalOrRef.reference) ?? .proposal($0.proposal) }
+  }
+
+  /// All who go, whoever proposed it.
+  var leaving: [LeafIndex] { selfRemoves.isEmpty ? removes : removes + selfRemoves }
 
   /// Sorts a list, checking all that needs no signature and no tree but for who is in it.
   init(
-    _ proposals: [SentProposal], committer: Committer, tree: RatchetTree, origin: PreSharedKeyID? = nil
+    _ proposals: [SentProposal], committer: Committer, tree: RatchetTree, policy: GroupPolicy,
+    origin: PreSharedKeyID? = nil
   ) throws(MLSError) {
+    self.policy = policy
     self.origin = origin
     for proposal in proposals { try append(proposal, committer: committer, tree: tree) }
     if reInit != nil { try Rule.reInitAlone.require(all.count == 1) }
     if committer == .joiner { try Rule.externalOneInit.require(externalInit != nil) }
+    try requireSupport(in: tree)
+    for sent in all { try policy.requireKnown(sent.proposal) }
   }
 
   private mutating func append(
@@ -80,15 +95,25 @@ struct ProposalList: Sendable {
       try Rule.oneGroupContextExtensions.require(groupContextExtensions == nil)
       try Rule.extensionsUnique.require(!extensions.hasRepeatedTypes)
       groupContextExtensions = extensions
+    case .selfRemove:
+      let leaf = try Self.validateSelfRemove(from: sent.sender, in: tree)
+      try Rule.selfRemoveByReference.require(sent.reference != nil)
+      try Rule.noOwnRemove.require(committer != .member(leaf))
+      try Rule.oneChangePerLeaf.require(changedLeaves.insert(leaf).inserted)
+      selfRemoves.append(leaf)
+    case .appDataUpdate, .appEphemeral, .custom: break
     }
     all.append(sent)
   }
 
   private func requireExternal(_ sent: SentProposal) throws(MLSError) {
+    if case .selfRemove = sent.proposal { return }
     try Rule.externalByValue.require(sent.reference == nil)
     switch sent.proposal {
-    case .externalInit, .preSharedKey: break
+    case .externalInit, .preSharedKey, .appDataUpdate, .appEphemeral: break
     case .remove: try Rule.externalOneRemove.require(removes.isEmpty)
+    case .custom(let type, _):
+      try Rule.externalOnlyAllowed.require(policy.customProposal(type)?.allowsExternalCommit ?? false)
     default: throw MLSError.rejected(.externalOnlyAllowed)
     }
   }
@@ -120,28 +145,32 @@ extension ProposalList {
   ///
   /// `now` is given by the committer alone.
   func apply(
-    to current: RatchetTree, context: GroupContext, maxLifetime: UInt64, threads: Int = 1, now: Timestamp?
+    to current: RatchetTree, context: GroupContext, now: Timestamp?
   ) throws(MLSError) -> AppliedProposals {
     let groupID = context.groupID
     var tree = current
     let extensions = groupContextExtensions ?? context.extensions
-    let leaves = LeafValidation(suite: tree.suite, groupExtensions: extensions, maxLifetime: maxLifetime)
+    let leaves = LeafValidation(suite: tree.suite, groupExtensions: extensions, maxLifetime: policy.maxLifetime)
+    let credentials = policy.credentials(in: groupID)
 
     // All that goes is taken out before anything comes in: an added client may take over a removed one's key.
-    tree.release(updates.map(\.leaf) + removes)
+    let leaving = leaving
+    tree.release(updates.map(\.leaf) + leaving)
     for (index, node) in updates {
       guard let old = tree.leaf(index) else { throw MLSError(.fault) }
       try leaves.validate(node, as: .update(of: old, at: LeafPlace(groupID: groupID, index: index)))
+      try credentials.require(node, .update, replacing: old)
       try tree.update(index, to: node)
     }
-    for index in removes { tree.removeReleased(index) }
-    if !removes.isEmpty { tree.truncate() }
+    for index in leaving { tree.removeReleased(index) }
+    if !leaving.isEmpty { tree.truncate() }
     var added: [LeafIndex] = []
     let adds = adds
-    try Parallel.forEach(adds.count, workers: threads) { (place) throws(MLSError) in
+    try Parallel.forEach(adds.count, workers: policy.maxThreads) { (place) throws(MLSError) in
       try leaves.validate(adds[place], now: now)
     }
     for keyPackage in adds {
+      try credentials.require(keyPackage.leafNode, .add)
       // Told apart from the general rule, since it is the one that a double invitation meets.
       try Rule.addIsNew.require(!tree.index.containsSignatureKey(keyPackage.leafNode.signatureKey))
       added.append(try tree.add(keyPackage.leafNode))
@@ -155,7 +184,7 @@ extension ProposalList {
       }
       try Rule.groupExtensionsSupported.require(
         groupContextExtensions.allSatisfy { tree.index.allSupportExtension($0.type) })
-      _ = try groupContextExtensions.externalSenders()
+      try credentials.requireExternalSenders(in: groupContextExtensions, before: context.extensions)
     }
     return AppliedProposals(tree: tree, extensions: extensions, added: added)
   }

@@ -8,6 +8,7 @@ struct ProposalSelection {
   private let committer: LeafIndex
   private let tree: RatchetTree
   private let psks: PSKStore
+  private let policy: GroupPolicy
   private var taken: Set<Int> = []
   private var changedLeaves: Set<LeafIndex> = []
   private var newKeys: Set<[UInt8]> = []
@@ -16,17 +17,16 @@ struct ProposalSelection {
 
   /// The chosen ones, in the order of arrival. `own` are those that are in the commit anyway.
   static func choose(
-    from entries: [ProposalCache.Entry], with own: [Proposal], committer: LeafIndex, tree: RatchetTree, psks: PSKStore
+    from entries: [ProposalCache.Entry], with own: [Proposal], committer: LeafIndex, tree: RatchetTree,
+    psks: PSKStore, policy: GroupPolicy
   ) -> [ProposalCache.Entry] {
     if own.contains(where: { if case .reInit = $0 { true } else { false } }) { return [] }
-    var selection = ProposalSelection(committer: committer, tree: tree, psks: psks, own: own)
-    // Removes first, so that they win over updates of the same member.
-    for place in entries.indices.reversed() {
-      if case .remove = entries[place].proposal { selection.consider(entries[place], at: place) }
-    }
-    for place in entries.indices.reversed() {
-      if case .remove = entries[place].proposal { continue }
-      selection.consider(entries[place], at: place)
+    var selection = ProposalSelection(committer: committer, tree: tree, psks: psks, policy: policy, own: own)
+    // Removes first, so that they win over updates of the same member; before them those who go by themselves.
+    for urgency in 0...2 {
+      for place in entries.indices.reversed() where entries[place].proposal.urgency == urgency {
+        selection.consider(entries[place], at: place)
+      }
     }
     if selection.taken.isEmpty, own.isEmpty,
       let last = entries.last(where: { if case .reInit = $0.proposal { true } else { false } })
@@ -36,17 +36,20 @@ struct ProposalSelection {
     return entries.indices.filter(selection.taken.contains).map { entries[$0] }
   }
 
-  private init(committer: LeafIndex, tree: RatchetTree, psks: PSKStore, own: [Proposal]) {
+  private init(
+    committer: LeafIndex, tree: RatchetTree, psks: PSKStore, policy: GroupPolicy, own: [Proposal]
+  ) {
     self.committer = committer
     self.tree = tree
     self.psks = psks
+    self.policy = policy
     for proposal in own {
       switch proposal {
       case .remove(let leaf): changedLeaves.insert(leaf)
       case .add(let keyPackage): take(keyPackage.leafNode)
       case .groupContextExtensions: hasExtensions = true
       case .preSharedKey(let id): pskNames.insert(id)
-      case .update, .externalInit, .reInit: break
+      case .update, .externalInit, .reInit, .selfRemove, .appDataUpdate, .appEphemeral, .custom: break
       }
     }
   }
@@ -82,8 +85,29 @@ struct ProposalSelection {
     case .groupContextExtensions(let extensions):
       guard !hasExtensions, extensions.allSatisfy({ tree.index.allSupportExtension($0.type) }) else { return }
       hasExtensions = true
+    case .selfRemove:
+      guard case .member(let leaf) = entry.sender, leaf != committer, tree.leaf(leaf) != nil, isSupported(entry),
+        changedLeaves.insert(leaf).inserted
+      else { return }
+    case .appDataUpdate, .appEphemeral, .custom:
+      guard isSupported(entry) else { return }
     case .reInit, .externalInit: return
     }
     taken.insert(place)
+  }
+
+  private func isSupported(_ entry: ProposalCache.Entry) -> Bool {
+    tree.index.allSupportProposal(entry.proposal.type) && (try? policy.requireKnown(entry.proposal)) != nil
+  }
+}
+
+extension Proposal {
+  /// Which proposals win over others for the same leaf: the lowest.
+  fileprivate var urgency: Int {
+    switch self {
+    case .selfRemove: 0
+    case .remove: 1
+    default: 2
+    }
   }
 }

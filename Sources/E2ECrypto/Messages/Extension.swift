@@ -121,6 +121,13 @@ extension [Extension] {
 extension WireCodable {
   /// Reads a value that fills `bytes` exactly, with this room's error.
   init(strictly bytes: [UInt8], file: StaticString = #fileID, line: UInt = #line) throws(MLSError) {
-    do { try self.init(decoding: bytes) } catch { throw MLSError(.malformed, file: file, line: line) }
+    do { try self.init(decoding: bytes) } catch { throw MLSError(reading: error, file: file, line: line) }
+  }
+}
+
+extension MLSError {
+  /// What a failed decoding means: a value of a type with another form than ours is not the sender's mistake.
+  init(reading error: WireError, file: StaticString = #fileID, line: UInt = #line) {
+    self.init(error.code == .unknownType ? .unsupported : .malformed, file: file, line: line)
   }
 }

@@ -23,6 +23,7 @@ public struct KeyPackageBundle: Sendable {
     extensions: [Extension] = [], leafExtensions: [Extension] = [], lastResort: Bool = false
   ) throws(MLSError) -> KeyPackageBundle {
     let suite = try CipherSuite.algorithms(of: suite.rawValue)
+    try identity.requireUsable()
     let initKey = HPKEPrivateKey.generate(suite.kem)
     let leafKey = HPKEPrivateKey.generate(suite.kem)
     let packageExtensions = extensions + (lastResort ? [.lastResort] : [])

@@ -108,7 +108,7 @@ struct PrivateMessage: Hashable, Sendable, WireCodable {
     do {
       content = try Content(contentType, from: &reader)
       auth = try FramedContentAuthData(contentType, from: &reader)
-    } catch { throw MLSError(.malformed) }
+    } catch { throw MLSError(reading: error) }
     try Rule.paddingIsZero.require(plaintext[reader.offset...].allSatisfy { $0 == 0 })
     let framed = FramedContent(
       groupID: groupID, epoch: epoch, sender: .member(sender.leaf), authenticatedData: authenticatedData,

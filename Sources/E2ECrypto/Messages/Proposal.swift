@@ -11,6 +11,15 @@ public enum Proposal: Hashable, Sendable, WireCodable {
   /// Made for an external commit, never by the application.
   case externalInit(kemOutput: [UInt8])
   case groupContextExtensions([Extension])
+  /// A change to one component's data in the group context.
+  case appDataUpdate(AppDataUpdate)
+  /// Data that a component attaches to the commit.
+  case appEphemeral(AppEphemeral)
+  /// The sender leaves. Made by ``Group/proposeSelfRemove(authenticatedData:)``.
+  case selfRemove
+  /// A proposal of a type that the application has declared in its ``GroupPolicy/customProposals``. One of a type that
+  /// it has not declared is read too, and then refused.
+  case custom(type: UInt16, data: [UInt8])
 
   /// The number of the proposal's type in the IANA registry.
   public var type: UInt16 {
@@ -22,27 +31,18 @@ public enum Proposal: Hashable, Sendable, WireCodable {
     case .reInit: 5
     case .externalInit: 6
     case .groupContextExtensions: 7
+    case .appDataUpdate: 8
+    case .appEphemeral: 9
+    case .selfRemove: 10
+    case .custom(let type, _): type
     }
   }
 
   /// The types that every client knows, so that they are listed nowhere (RFC 9420 section 7.2).
   static func isDefault(_ type: UInt16) -> Bool { (1...7).contains(type) }
 
-  /// Whether a commit of the proposal needs a path (RFC 9420 section 12.4).
-  var requiresPath: Bool {
-    switch self {
-    case .update, .remove, .externalInit, .groupContextExtensions: true
-    case .add, .preSharedKey, .reInit: false
-    }
-  }
-
-  /// Whether an external sender may send the proposal (RFC 9420 section 12.1.8).
-  var allowsExternalSender: Bool {
-    switch self {
-    case .add, .remove, .preSharedKey, .reInit, .groupContextExtensions: true
-    case .update, .externalInit: false
-    }
-  }
+  /// The types that have a form of their own here, and zero, which is nobody's.
+  static func isBuiltIn(_ type: UInt16) -> Bool { (0...10).contains(type) }
 
   public init(from reader: inout Reader) throws(WireError) {
     switch try reader.readUInt16() {
@@ -53,7 +53,10 @@ public enum Proposal: Hashable, Sendable, WireCodable {
     case 5: self = .reInit(try ReInit(from: &reader))
     case 6: self = .externalInit(kemOutput: try reader.readVector(max: Bounds.key))
     case 7: self = .groupContextExtensions(try reader.readList(max: Bounds.extensions))
-    default: throw WireError(.invalidValue)
+    case 8: self = .appDataUpdate(try AppDataUpdate(from: &reader))
+    case 9: self = .appEphemeral(try AppEphemeral(from: &reader))
+    case 10: self = .selfRemove
+    case let type: self = .custom(type: type, data: try reader.readUnknownBody(max: Bounds.customProposal))
     }
   }
 
@@ -67,6 +70,10 @@ public enum Proposal: Hashable, Sendable, WireCodable {
     case .reInit(let reInit): writer.write(reInit)
     case .externalInit(let kemOutput): writer.writeVector(kemOutput)
     case .groupContextExtensions(let extensions): writer.writeList(extensions)
+    case .appDataUpdate(let update): writer.write(update)
+    case .appEphemeral(let ephemeral): writer.write(ephemeral)
+    case .selfRemove: break
+    case .custom(_, let data): writer.writeVector(data)
     }
   }
 }

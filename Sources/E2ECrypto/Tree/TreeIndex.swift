@@ -58,6 +58,10 @@ struct TreeIndex: Sendable {
     Proposal.isDefault(type) || supportedProposals[type, default: 0] == memberCount
   }
 
+  func membersWithoutProposal(_ type: UInt16) -> Int {
+    Proposal.isDefault(type) ? 0 : memberCount - supportedProposals[type, default: 0]
+  }
+
   func allSupport(_ required: RequiredCapabilities) -> Bool {
     required.extensions.allSatisfy(allSupportExtension) && required.proposals.allSatisfy(allSupportProposal)
       && required.credentials.allSatisfy(allSupportCredential)

@@ -27,13 +27,15 @@ final class Client {
   }
 
   static func create(
-    _ name: String, suite: CipherSuite = .x25519ChaCha20Poly1305, extensions: [Extension] = [],
-    policy: GroupPolicy = GroupPolicy()
+    _ name: String, suite: CipherSuite = .x25519ChaCha20Poly1305, identity: ClientIdentity? = nil,
+    capabilities: Capabilities = Capabilities(extensions: [0xff01]), leafExtensions: [Extension] = [],
+    extensions: [Extension] = [], policy: GroupPolicy = GroupPolicy()
   ) throws -> Client {
-    let identity = identity(name)
+    let identity = identity ?? self.identity(name)
     let group = try Group.create(
       groupID: GroupID(Random.bytes(16)), suite: suite, identity: identity,
-      capabilities: Capabilities(extensions: [0xff01]), extensions: extensions, lifetime: someYear, policy: policy)
+      capabilities: capabilities, leafExtensions: leafExtensions, extensions: extensions, lifetime: someYear,
+      policy: policy)
     return Client(name, suite: suite, identity: identity, group: group)
   }
 
@@ -109,9 +111,11 @@ struct Invitee {
 
   var keyPackage: KeyPackage { bundle.keyPackage }
 
-  func join(_ welcome: [UInt8], tree: [UInt8]? = nil, psks: [ExternalPSK] = []) throws -> Client {
+  func join(
+    _ welcome: [UInt8], tree: [UInt8]? = nil, psks: [ExternalPSK] = [], policy: GroupPolicy = GroupPolicy()
+  ) throws -> Client {
     let join = try Group.join(
-      welcome: welcome, keyPackage: bundle, identity: identity, ratchetTree: tree, psks: psks)
+      welcome: welcome, keyPackage: bundle, identity: identity, ratchetTree: tree, psks: psks, policy: policy)
     let suite = CipherSuite(rawValue: bundle.keyPackage.cipherSuite)
     return Client(name, suite: suite, identity: identity, group: join.adopt())
   }
@@ -124,14 +128,23 @@ struct Members {
   subscript(place: Int) -> Client { all[place] }
 
   /// A group of `count`, all added by the first in one commit.
-  init(_ count: Int, suite: CipherSuite = .x25519ChaCha20Poly1305, extensions: [Extension] = []) throws {
-    all = [try Client.create("member 0", suite: suite, extensions: extensions)]
+  init(
+    _ count: Int, suite: CipherSuite = .x25519ChaCha20Poly1305,
+    capabilities: Capabilities = Capabilities(extensions: [0xff01]), extensions: [Extension] = [],
+    policy: GroupPolicy = GroupPolicy()
+  ) throws {
+    all = [
+      try Client.create(
+        "member 0", suite: suite, capabilities: capabilities, extensions: extensions, policy: policy)
+    ]
     guard count > 1 else { return }
-    let invitees = try (1..<count).map { try Invitee("member \($0)", suite: suite) }
+    let invitees = try (1..<count).map {
+      try Invitee("member \($0)", suite: suite, capabilities: capabilities)
+    }
     let pending = try all[0].commit(invitees.map { .add($0.keyPackage) })
     let welcome = try pending.requireWelcome()
     try all[0].group.merge(pending)
-    all += try invitees.map { try $0.join(welcome) }
+    all += try invitees.map { try $0.join(welcome, policy: policy) }
   }
 
   init(_ all: [Client]) { self.all = all }
@@ -155,7 +168,7 @@ struct Members {
       #expect(theirs.removesSelf == !member.group.isActive)
     }
     all.removeAll { !$0.group.isActive }
-    for invitee in invitees { all.append(try invitee.join(try #require(welcome))) }
+    for invitee in invitees { all.append(try invitee.join(try #require(welcome), policy: committer.group.policy)) }
     return effects
   }
 

@@ -114,7 +114,7 @@ import WireCodec
     let list = SentProposal(
       proposal: .update(try bob.updateLeaf()), sender: .external(0), reference: ProposalRef(bytes: [1]))
     #expect(throws: MLSError.rejected(.updateFromMember)) {
-      try ProposalList([list], committer: .member(LeafIndex(0)), tree: bob.group.state.tree)
+      try ProposalList([list], committer: .member(LeafIndex(0)), tree: bob.group.state.tree, policy: GroupPolicy())
     }
   }
 
