@@ -109,6 +109,7 @@ extension AEADAlgorithm {
     _ direction: Direction, key: Secret, nonce: [UInt8], associatedData: [UInt8], input: UnsafeRawBufferPointer,
     output: UnsafeMutableRawBufferPointer, tag: UnsafeMutableRawBufferPointer
   ) throws(CryptoError) {
+    Work.sealings.count()
     guard key.count == keySize else { throw CryptoError(.invalidKeyLength) }
     guard nonce.count == nonceSize else { throw CryptoError(.invalidNonceLength) }
     guard input.count <= Int(Int32.max) - tagSize, associatedData.count <= Int(Int32.max) else {

@@ -51,6 +51,7 @@ public struct DigestContext: Sendable {
 
   public mutating func update(_ bytes: UnsafeRawBufferPointer) {
     guard let base = bytes.baseAddress, bytes.count > 0 else { return }
+    Work.hashedBytes.count(bytes.count)
     switch algorithm {
     case .sha256: withShort { _ = SHA256_Update($0, base, bytes.count) }
     case .sha384, .sha512: SHA512_Update(&state, base, bytes.count)
@@ -79,6 +80,7 @@ public struct DigestContext: Sendable {
   /// Writes the hash into the first `size` bytes of `output`; the context starts over, holding nothing of the input.
   mutating func finish(into output: UnsafeMutableRawBufferPointer) {
     precondition(output.count >= algorithm.size)
+    Work.hashes.count()
     let bytes = output.octets
     switch algorithm {
     case .sha256: withShort { _ = SHA256_Final(bytes, $0) }

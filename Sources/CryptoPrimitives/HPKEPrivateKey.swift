@@ -68,6 +68,7 @@ public struct HPKEPrivateKey: Sendable, Equatable {
 
   private init(_ kem: KEM, padded secret: Secret) throws(CryptoError) {
     guard secret.count == kem.privateKeySize else { throw CryptoError(.invalidPrivateKey) }
+    Work.baseMultiplications.count()
     self.kem = kem
     self.secret = secret
     switch kem {
@@ -91,6 +92,7 @@ public struct HPKEPrivateKey: Sendable, Equatable {
   /// - Throws: `invalidPublicKey`, or `invalidPrivateKey` if this is a key of another mechanism.
   func agree(_ kem: KEM, _ publicKey: [UInt8]) throws(CryptoError) -> Secret {
     guard kem == self.kem else { throw CryptoError(.invalidPrivateKey) }
+    Work.agreements.count()
     switch prepared {
     case .sodium: return try X25519.agree(secret, publicKey)
     case .nist(let key): return try key.agree(publicKey)

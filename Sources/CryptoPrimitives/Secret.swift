@@ -104,6 +104,7 @@ private struct SecretHeader {
 /// One allocation for header and bytes.
 private final class SecretStorage: ManagedBuffer<SecretHeader, UInt8> {
   static func make(count: Int) -> SecretStorage {
+    Work.secrets.count()
     let buffer = SecretStorage.create(minimumCapacity: count) { _ in SecretHeader(count: count) }
     let storage = unsafeDowncast(buffer, to: SecretStorage.self)
     storage.bytes.initializeMemory(as: UInt8.self, repeating: 0)

@@ -56,6 +56,7 @@ public enum SignatureScheme: UInt16, Hashable, Sendable, CaseIterable {
   /// that is not the shortest (RFC 8032 sections 5.1.7 and 5.2.7, RFC 8446 section 4.2.3).
   public func verify(publicKey: [UInt8], message: [UInt8], signature: [UInt8]) -> Bool {
     guard publicKey.count == publicKeySize, signature.count <= maximumSignatureSize else { return false }
+    Work.verifications.count()
     if let (curve, hash) = ecdsa {
       return curve.verify(publicKey: publicKey, digest: Digest.hash(hash, message), signature: signature)
     }

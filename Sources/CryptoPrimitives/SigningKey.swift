@@ -85,6 +85,7 @@ public struct SigningKey: Sendable, Equatable {
   ///
   /// - Throws: `backendFailure`, our fault.
   public func sign(_ message: [UInt8]) throws(CryptoError) -> [UInt8] {
+    Work.signatures.count()
     switch prepared {
     case .ecdsa(let key, let hash, _): return try key.sign(digest: Digest.hash(hash, message))
     case .ed448(let key, _): return try key.sign(message)
