@@ -10,6 +10,8 @@ enum Fixture {
     notAfter: Timestamp(secondsSinceEpoch: now.secondsSinceEpoch + 30 * 86_400))
   static let suite3 = CipherSuite(rawValue: 3)
 
+  static let onOneCore = GroupPolicy()
+
   struct Broken: Error { var what: String }
 
   /// One who may be added to a group.
@@ -26,10 +28,9 @@ enum Fixture {
 
     var add: Proposal { .add(bundle.keyPackage) }
 
-    func join(_ welcome: [UInt8], tree: [UInt8]? = nil) throws -> Member {
+    func join(_ welcome: [UInt8], policy: GroupPolicy = onOneCore) throws -> Member {
       Member(
-        identity,
-        try Group.join(welcome: welcome, keyPackage: bundle, identity: identity, ratchetTree: tree).adopt())
+        identity, try Group.join(welcome: welcome, keyPackage: bundle, identity: identity, policy: policy).adopt())
     }
   }
 
@@ -64,11 +65,12 @@ enum Fixture {
   }
 
   /// A group of one.
-  static func creator(_ suite: CipherSuite) throws -> Member {
+  static func creator(_ suite: CipherSuite, policy: GroupPolicy = onOneCore) throws -> Member {
     let identity = try Person(0, suite).identity
     return Member(
       identity,
-      try Group.create(groupID: GroupID(Random.bytes(16)), suite: suite, identity: identity, lifetime: lifetime))
+      try Group.create(
+        groupID: GroupID(Random.bytes(16)), suite: suite, identity: identity, lifetime: lifetime, policy: policy))
   }
 
   /// A group whose members were all added by one commit: no inner node has a key.
@@ -78,15 +80,17 @@ enum Fixture {
     let commit: [UInt8]
     let welcome: [UInt8]
 
-    init(_ count: Int, _ suite: CipherSuite) throws {
+    init(_ count: Int, _ suite: CipherSuite) throws { try self.init(Fixture.people(1..<count, suite), suite) }
+
+    init(_ people: [Person], _ suite: CipherSuite) throws {
       creator = try Fixture.creator(suite)
-      people = try Fixture.people(1..<count, suite)
+      self.people = people
       (commit, welcome) = try creator.commit(people.map(\.add), path: false)
     }
 
-    func joinLast() throws -> Member {
+    func joinLast(policy: GroupPolicy = onOneCore) throws -> Member {
       guard let last = people.last else { throw Broken(what: "nobody was added") }
-      return try last.join(welcome)
+      return try last.join(welcome, policy: policy)
     }
   }
 

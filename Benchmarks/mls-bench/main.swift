@@ -5,6 +5,7 @@ import Glibc
 let words = Array(CommandLine.arguments.dropFirst())
 switch words.first {
 case "op": try Operation.run(Array(words.dropFirst()))
+case "holding": try MemoryBench.hold(words[1], words[2])
 case nil:
   Machine.describe()
   try MLSBench.run()
