@@ -24,7 +24,7 @@ struct LeafValidation {
   /// Checks all that concerns the leaf alone (RFC 9420 section 7.3). Uniqueness is the tree's to check.
   func validate(_ leaf: LeafNode, as place: Place) throws(MLSError) {
     try Rule.leafKeysWellFormed.require(
-      leaf.encryptionKey.count == suite.kem.publicKeySize && leaf.signatureKey.count == suite.signature.publicKeySize)
+      suite.kem.isValidPublicKey(leaf.encryptionKey) && leaf.signatureKey.count == suite.signature.publicKeySize)
     try validateSource(leaf, as: place)
     try validateTypes(leaf)
     if case .keyPackage(let lifetime) = leaf.source { try validate(lifetime, as: place) }
@@ -63,7 +63,7 @@ struct LeafValidation {
   func validate(_ keyPackage: KeyPackage, now: Timestamp?) throws(MLSError) {
     try Rule.keyPackageSuite.require(
       keyPackage.version == ProtocolVersion.mls10 && keyPackage.cipherSuite == suite.number)
-    try Rule.leafKeysWellFormed.require(keyPackage.initKey.count == suite.kem.publicKeySize)
+    try Rule.leafKeysWellFormed.require(suite.kem.isValidPublicKey(keyPackage.initKey))
     try Rule.keyPackageKeysDiffer.require(keyPackage.initKey != keyPackage.leafNode.encryptionKey)
     try Rule.extensionsUnique.require(!keyPackage.extensions.hasRepeatedTypes)
     guard case .keyPackage = keyPackage.leafNode.source else { throw MLSError.rejected(.keyPackageLeaf) }
@@ -104,7 +104,7 @@ extension RatchetTree {
     }
     try Rule.leafCredentialSupport.require(index.credentialsAreSupported)
     for case .some(let parent) in parents {
-      try Rule.leafKeysWellFormed.require(parent.encryptionKey.count == suite.kem.publicKeySize)
+      try Rule.leafKeysWellFormed.require(suite.kem.isValidPublicKey(parent.encryptionKey))
     }
   }
 

@@ -95,7 +95,7 @@ extension RatchetTree {
     try Rule.pathKeysAreNew.require(!index.containsEncryptionKey(update.leafNode.encryptionKey))
     let keys = update.nodes.map(\.encryptionKey)
     for key in keys {
-      try Rule.leafKeysWellFormed.require(key.count == suite.kem.publicKeySize)
+      try Rule.leafKeysWellFormed.require(suite.kem.isValidPublicKey(key))
       try Rule.pathKeysAreNew.require(!index.containsEncryptionKey(key))
     }
     let hashes = try parentHashes(along: path, keys: keys)

@@ -210,7 +210,9 @@ import WireCodec
       return UpdatePath(leafNode: path.leafNode, nodes: nodes)
     }
     try expectRefusal(.pathKeysAreNew, by: bob, of: try alice.forgeCommit([], path: with(inTree)))
-    try expectRefusal(.leafKeysWellFormed, by: bob, of: try alice.forgeCommit([], path: with([1, 2])))
+    for bad in [[1, 2], [UInt8](repeating: 0, count: 32)] {
+      try expectRefusal(.leafKeysWellFormed, by: bob, of: try alice.forgeCommit([], path: with(bad)))
+    }
     // Another new key: the parent hash in the signed leaf tells.
     let other = HPKEPrivateKey.generate(.dhkemX25519).publicKey
     try expectRefusal(.pathParentHash, by: bob, of: try alice.forgeCommit([], path: with(other)))
