@@ -20,6 +20,22 @@ func withMutableBytes<Result>(
   return try outcome.get()
 }
 
+/// An array of `count` bytes that `fill` writes, all of them, without their being zeroed before.
+@inline(__always)
+func filled(
+  _ count: Int, _ fill: (UnsafeMutablePointer<UInt8>) throws(CryptoError) -> Void
+) throws(CryptoError) -> [UInt8] {
+  var failure: CryptoError?
+  let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialised in
+    do throws(CryptoError) {
+      try fill(UnsafeMutableRawBufferPointer(buffer).octets)
+      initialised = count
+    } catch { failure = error }
+  }
+  if let failure { throw failure }
+  return bytes
+}
+
 /// An address to hand to C for no bytes at all, where the libraries declare their pointers as never null.
 ///
 /// Nothing is read or written there.

@@ -46,6 +46,8 @@ public struct CryptoError: Error, Equatable, Sendable {
       10, "out of memory", .internal, "Free memory, raise the limit for locked memory, or lower the cost parameters.")
     public static let backendFailure = Code(
       11, "the cryptographic library failed", .internal, "Check the installation of OpenSSL and libsodium.")
+    public static let exportOnly = Code(
+      12, "the suite only exports", .misuse, "Seal and open with a suite that has a cipher.")
 
     public var description: String { "\(name)" }
     public static func == (left: Code, right: Code) -> Bool { left.number == right.number }

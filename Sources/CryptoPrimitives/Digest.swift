@@ -17,6 +17,42 @@ public enum HashAlgorithm: Hashable, Sendable, CaseIterable {
   var blockSize: Int { self == .sha256 ? 64 : 128 }
 }
 
+/// The functions on OpenSSL's `SHA256_*` and `SHA512_*` contexts, which need no allocation and no look-up.
+///
+/// A state is `stateSize` bytes of plain memory: it may be copied and wiped as such.
+extension HashAlgorithm {
+  var stateSize: Int { self == .sha256 ? MemoryLayout<SHA256_CTX>.size : Self.largestState }
+  static let largestState = MemoryLayout<SHA512_CTX>.size
+  static let largestSize = 64
+
+  func start(_ state: UnsafeMutableRawPointer) {
+    switch self {
+    case .sha256: SHA256_Init(state.assumingMemoryBound(to: SHA256_CTX.self))
+    case .sha384: SHA384_Init(state.assumingMemoryBound(to: SHA512_CTX.self))
+    case .sha512: SHA512_Init(state.assumingMemoryBound(to: SHA512_CTX.self))
+    }
+  }
+
+  func update(_ state: UnsafeMutableRawPointer, _ bytes: UnsafeRawBufferPointer) {
+    guard let base = bytes.baseAddress, bytes.count > 0 else { return }
+    Work.hashedBytes.count(bytes.count)
+    switch self {
+    case .sha256: SHA256_Update(state.assumingMemoryBound(to: SHA256_CTX.self), base, bytes.count)
+    case .sha384, .sha512: SHA512_Update(state.assumingMemoryBound(to: SHA512_CTX.self), base, bytes.count)
+    }
+  }
+
+  /// Writes the hash to the `size` bytes at `output`.
+  func finish(_ state: UnsafeMutableRawPointer, into output: UnsafeMutablePointer<UInt8>) {
+    Work.hashes.count()
+    switch self {
+    case .sha256: SHA256_Final(output, state.assumingMemoryBound(to: SHA256_CTX.self))
+    case .sha384: SHA384_Final(output, state.assumingMemoryBound(to: SHA512_CTX.self))
+    case .sha512: SHA512_Final(output, state.assumingMemoryBound(to: SHA512_CTX.self))
+    }
+  }
+}
+
 /// One-shot hashing.
 public enum Digest {
   public static func hash(_ algorithm: HashAlgorithm, _ message: [UInt8]) -> [UInt8] {
@@ -33,8 +69,6 @@ public enum Digest {
 /// Incremental hashing.
 ///
 /// A value: a copy continues on its own from the same prefix.
-///
-/// Rests on OpenSSL's `SHA256_*` contexts, which need no allocation.
 public struct DigestContext: Sendable {
   public let algorithm: HashAlgorithm
   // The context of SHA-512 is the larger of the two: that of SHA-256 lives in the same bytes.
@@ -42,21 +76,10 @@ public struct DigestContext: Sendable {
 
   public init(_ algorithm: HashAlgorithm) {
     self.algorithm = algorithm
-    switch algorithm {
-    case .sha256: withShort { _ = SHA256_Init($0) }
-    case .sha384: SHA384_Init(&state)
-    case .sha512: SHA512_Init(&state)
-    }
+    algorithm.start(&state)
   }
 
-  public mutating func update(_ bytes: UnsafeRawBufferPointer) {
-    guard let base = bytes.baseAddress, bytes.count > 0 else { return }
-    Work.hashedBytes.count(bytes.count)
-    switch algorithm {
-    case .sha256: withShort { _ = SHA256_Update($0, base, bytes.count) }
-    case .sha384, .sha512: SHA512_Update(&state, base, bytes.count)
-    }
-  }
+  public mutating func update(_ bytes: UnsafeRawBufferPointer) { algorithm.update(&state, bytes) }
 
   public mutating func update(_ bytes: [UInt8]) {
     bytes.withUnsafeBytes { update($0) }
@@ -68,36 +91,15 @@ public struct DigestContext: Sendable {
 
   /// The hash of all that was added.
   ///
-  /// The context starts over afterwards.
+  /// The context starts over afterwards, holding nothing of the input.
   public mutating func finish() -> [UInt8] {
     let size = algorithm.size
-    return [UInt8](unsafeUninitializedCapacity: size) { buffer, initialised in
-      finish(into: UnsafeMutableRawBufferPointer(buffer))
+    let hash = [UInt8](unsafeUninitializedCapacity: size) { buffer, initialised in
+      algorithm.finish(&state, into: UnsafeMutableRawBufferPointer(buffer).octets)
       initialised = size
     }
-  }
-
-  /// Writes the hash into the first `size` bytes of `output`; the context starts over, holding nothing of the input.
-  mutating func finish(into output: UnsafeMutableRawBufferPointer) {
-    precondition(output.count >= algorithm.size)
-    Work.hashes.count()
-    let bytes = output.octets
-    switch algorithm {
-    case .sha256: withShort { _ = SHA256_Final(bytes, $0) }
-    case .sha384: SHA384_Final(bytes, &state)
-    case .sha512: SHA512_Final(bytes, &state)
-    }
-    wipe()
-    self = DigestContext(algorithm)
-  }
-
-  /// Forgets everything, for contexts that have absorbed a key.
-  mutating func wipe() { OPENSSL_cleanse(&state, MemoryLayout<SHA512_CTX>.size) }
-
-  @inline(__always)
-  private mutating func withShort(_ body: (UnsafeMutablePointer<SHA256_CTX>) -> Void) {
-    withUnsafeMutableBytes(of: &state) { raw in
-      if let base = raw.baseAddress { body(base.assumingMemoryBound(to: SHA256_CTX.self)) }
-    }
+    OPENSSL_cleanse(&state, algorithm.stateSize)
+    algorithm.start(&state)
+    return hash
   }
 }

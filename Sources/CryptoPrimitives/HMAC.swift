@@ -4,10 +4,15 @@ import COpenSSL
 public enum HMAC {
   /// The code for `message` under `key`.
   public static func code(_ algorithm: HashAlgorithm, key: Secret, message: [UInt8]) -> [UInt8] {
-    var context = HMACContext(algorithm, key: key)
-    message.withUnsafeBytes { context.update($0) }
-    return [UInt8](unsafeUninitializedCapacity: algorithm.size) { buffer, initialised in
-      context.finish(into: UnsafeMutableRawBufferPointer(buffer))
+    [UInt8](unsafeUninitializedCapacity: algorithm.size) { buffer, initialised in
+      let output = UnsafeMutableRawBufferPointer(buffer).octets
+      key.withBytes { key in
+        KeyedHash.with(algorithm, key: key) { keyed in
+          keyed.start()
+          message.withUnsafeBytes { keyed.update($0) }
+          keyed.finish(into: output)
+        }
+      }
       initialised = algorithm.size
     }
   }
@@ -20,52 +25,86 @@ public enum HMAC {
   }
 }
 
-/// HMAC by hand over the fast hash contexts.
+/// HMAC by hand over the fast hash contexts, keyed once for any number of messages, one after another.
 ///
-/// A copy continues from the same prefix, so that one keying serves many messages.
-struct HMACContext {
-  private var inner: DigestContext
-  private var outer: DigestContext
+/// Three hash states in memory that someone else owns and wipes: what remains of the key after the inner and the outer
+/// padding, and the one at work. No state is ever a Swift value, of which the compiler might leave copies.
+struct KeyedHash {
+  let algorithm: HashAlgorithm
+  private let inner: UnsafeRawPointer
+  private let outer: UnsafeRawPointer
+  private let work: UnsafeMutableRawPointer
 
-  init(_ algorithm: HashAlgorithm, key: Secret) {
-    self = key.withBytes { HMACContext(algorithm, key: $0) }
-  }
-
-  init(_ algorithm: HashAlgorithm, key: UnsafeRawBufferPointer) {
-    var inner = DigestContext(algorithm)
-    var outer = DigestContext(algorithm)
-    withUnsafeTemporaryAllocation(byteCount: algorithm.blockSize, alignment: 8) { block in
-      block.initializeMemory(as: UInt8.self, repeating: 0)
-      if key.count <= block.count {
-        block.copyMemory(from: key)
-      } else {
-        inner.update(key)
-        inner.finish(into: block)
-      }
-      for index in block.indices { block[index] ^= 0x36 }
-      inner.update(UnsafeRawBufferPointer(block))
-      for index in block.indices { block[index] ^= 0x36 ^ 0x5c }
-      outer.update(UnsafeRawBufferPointer(block))
-      OPENSSL_cleanse(block.baseAddress, block.count)
+  /// Lends `body` HMAC under `key`, and wipes all that came of the key afterwards.
+  @inline(__always)
+  static func with<Result>(
+    _ algorithm: HashAlgorithm, key: UnsafeRawBufferPointer, _ body: (KeyedHash) -> Result
+  ) -> Result {
+    withUnsafeTemporaryAllocation(byteCount: 3 * HashAlgorithm.largestState, alignment: 16) { memory in
+      let size = algorithm.stateSize
+      defer { OPENSSL_cleanse(memory.baseAddress, 3 * size) }
+      let work = UnsafeMutableRawBufferPointer(rebasing: memory[..<size])
+      let states = UnsafeMutableRawBufferPointer(rebasing: memory[size..<3 * size])
+      prepare(algorithm, key: key, states: states, work: work)
+      return body(KeyedHash(algorithm, states: UnsafeRawBufferPointer(states), work: work.octets))
     }
-    self.inner = inner
-    self.outer = outer
-    inner.wipe()
-    outer.wipe()
   }
 
-  mutating func update(_ bytes: UnsafeRawBufferPointer) { inner.update(bytes) }
-  mutating func update(_ bytes: [UInt8]) { inner.update(bytes) }
-
-  /// Writes the code into the first `size` bytes of `output` and forgets the key.
-  mutating func finish(into output: UnsafeMutableRawBufferPointer) {
-    inner.finish(into: output)
-    outer.update(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(output)[..<outer.algorithm.size]))
-    outer.finish(into: output)
+  /// Lends `body` HMAC under the key whose two states `prepare` made before.
+  @inline(__always)
+  static func with<Result>(
+    _ algorithm: HashAlgorithm, states: UnsafeRawBufferPointer, _ body: (KeyedHash) -> Result
+  ) -> Result {
+    withUnsafeTemporaryAllocation(byteCount: HashAlgorithm.largestState, alignment: 16) { work in
+      defer { OPENSSL_cleanse(work.baseAddress, algorithm.stateSize) }
+      return body(KeyedHash(algorithm, states: states, work: work.octets))
+    }
   }
 
-  mutating func wipe() {
-    inner.wipe()
-    outer.wipe()
+  private init(_ algorithm: HashAlgorithm, states: UnsafeRawBufferPointer, work: UnsafeMutableRawPointer) {
+    self.algorithm = algorithm
+    inner = UnsafeRawPointer(states.octets)
+    outer = inner + algorithm.stateSize
+    self.work = work
+  }
+
+  /// Fills `states`, which is twice the size of a state, with the inner and the outer one. Uses `work` and leaves it dirty.
+  static func prepare(
+    _ algorithm: HashAlgorithm, key: UnsafeRawBufferPointer, states: UnsafeMutableRawBufferPointer,
+    work: UnsafeMutableRawBufferPointer
+  ) {
+    let inner = UnsafeMutableRawPointer(states.octets)
+    let outer = inner + algorithm.stateSize
+    // A state is larger than a block: the padded key has room in `work`.
+    let block = UnsafeMutableRawBufferPointer(rebasing: work[..<algorithm.blockSize])
+    block.initializeMemory(as: UInt8.self, repeating: 0)
+    if key.count <= block.count {
+      block.copyMemory(from: key)
+    } else {
+      algorithm.start(inner)
+      algorithm.update(inner, key)
+      algorithm.finish(inner, into: block.octets)
+    }
+    for index in block.indices { block[index] ^= 0x36 }
+    algorithm.start(inner)
+    algorithm.update(inner, UnsafeRawBufferPointer(block))
+    for index in block.indices { block[index] ^= 0x36 ^ 0x5c }
+    algorithm.start(outer)
+    algorithm.update(outer, UnsafeRawBufferPointer(block))
+  }
+
+  /// Begins a message.
+  func start() { work.copyMemory(from: inner, byteCount: algorithm.stateSize) }
+
+  func update(_ bytes: UnsafeRawBufferPointer) { algorithm.update(work, bytes) }
+
+  func update(_ text: StaticString) { text.withUTF8Buffer { update(UnsafeRawBufferPointer($0)) } }
+
+  /// Ends the message, and writes its code to the `size` bytes at `output`.
+  func finish(into output: UnsafeMutablePointer<UInt8>) {
+    algorithm.finish(work, into: output)
+    work.copyMemory(from: outer, byteCount: algorithm.stateSize)
+    algorithm.update(work, UnsafeRawBufferPointer(start: output, count: algorithm.size))
+    algorithm.finish(work, into: output)
   }
 }

@@ -1,13 +1,14 @@
-/// Hybrid public key encryption in base mode (RFC 9180).
+/// Hybrid public key encryption in all four modes (RFC 9180).
 ///
-/// Both sides must agree on the mechanism, the hash, the cipher, `info` and the associated data.
+/// Both sides must agree on the mechanism, the hash, the cipher, the mode, `info` and the associated data.
 public struct HPKE: Hashable, Sendable {
   public let kem: KEM
   /// The hash behind HKDF.
   public let hash: HashAlgorithm
-  public let aead: AEADAlgorithm
+  /// The cipher; nil for a suite that only exports secrets.
+  public let aead: AEADAlgorithm?
 
-  public init(kem: KEM = .dhkemX25519, hash: HashAlgorithm, aead: AEADAlgorithm) {
+  public init(kem: KEM = .dhkemX25519, hash: HashAlgorithm, aead: AEADAlgorithm?) {
     self.kem = kem
     self.hash = hash
     self.aead = aead
@@ -15,225 +16,133 @@ public struct HPKE: Hashable, Sendable {
 
   /// Seals one message to the holder of `publicKey` (RFC 9180 section 6.1).
   ///
-  /// - Throws: `invalidPublicKey` if the key is malformed or of small order: discard what carried it.
+  /// - Throws: `invalidPublicKey` if the key is malformed or of small order: discard what carried it. `exportOnly`.
   public func seal(
-    to publicKey: [UInt8], info: [UInt8] = [], associatedData: [UInt8] = [], plaintext: [UInt8]
+    to publicKey: [UInt8], mode: HPKESenderMode = .base, info: [UInt8] = [], associatedData: [UInt8] = [],
+    plaintext: [UInt8]
   ) throws(CryptoError) -> (kemOutput: [UInt8], ciphertext: [UInt8]) {
-    var sender = try setupBaseSender(to: publicKey, info: info)
-    return (sender.kemOutput, try sender.seal(plaintext, associatedData: associatedData))
+    try withBytes(of: plaintext) { plaintext throws(CryptoError) in
+      try seal(
+        to: publicKey, mode: mode, info: info, associatedData: associatedData, plaintext: plaintext)
+    }
   }
 
   /// Seals a secret; otherwise as for public bytes.
   public func seal(
-    to publicKey: [UInt8], info: [UInt8] = [], associatedData: [UInt8] = [], plaintext: Secret
+    to publicKey: [UInt8], mode: HPKESenderMode = .base, info: [UInt8] = [], associatedData: [UInt8] = [],
+    plaintext: Secret
   ) throws(CryptoError) -> (kemOutput: [UInt8], ciphertext: [UInt8]) {
-    var sender = try setupBaseSender(to: publicKey, info: info)
-    return (sender.kemOutput, try sender.seal(plaintext, associatedData: associatedData))
+    try plaintext.withBytes { plaintext throws(CryptoError) in
+      try seal(
+        to: publicKey, mode: mode, info: info, associatedData: associatedData, plaintext: plaintext)
+    }
+  }
+
+  private func seal(
+    to publicKey: [UInt8], mode: HPKESenderMode, info: [UInt8], associatedData: [UInt8],
+    plaintext: UnsafeRawBufferPointer
+  ) throws(CryptoError) -> (kemOutput: [UInt8], ciphertext: [UInt8]) {
+    let aead = try cipher()
+    let (secret, encapsulation) = try kem.encapsulate(to: publicKey, from: mode.sender, ephemeral: .generate(kem))
+    let (key, nonce) = keySchedule(secret, mode, info).firstKey(of: aead)
+    let sealed = try aead.seal(key: key, nonce: nonce, associatedData: associatedData, plaintext: plaintext)
+    return (encapsulation, sealed)
   }
 
   /// Hashes an `info` once for many receivers, for whom ``seal(to:info:plaintext:)`` then need not read it again.
   public func prepare(info: [UInt8]) -> HPKEInfo { HPKEInfo(self, info) }
 
-  /// Seals a secret with an `info` prepared by this very suite; otherwise as for public bytes.
+  /// Seals a secret in base mode with an `info` prepared by this very suite; otherwise as for public bytes.
   ///
-  /// - Throws: `invalidPublicKey` as for public bytes; `invalidLength` if another suite prepared the `info`.
+  /// - Throws: `invalidPublicKey` as for public bytes; `invalidLength` if another suite prepared the `info`. `exportOnly`.
   public func seal(
     to publicKey: [UInt8], info: HPKEInfo, plaintext: Secret
   ) throws(CryptoError) -> (kemOutput: [UInt8], ciphertext: [UInt8]) {
     guard info.suite == self else { throw CryptoError(.invalidLength) }
+    let aead = try cipher()
     let (secret, encapsulation) = try kem.encapsulate(to: publicKey)
-    var sender = HPKESender(
-      kemOutput: encapsulation, context: try HPKEContext(self, sharedSecret: secret, info: info))
-    return (encapsulation, try sender.seal(plaintext))
+    let (key, nonce) = HPKEKeySchedule(self, sharedSecret: secret, info: info).firstKey(of: aead)
+    return (encapsulation, try aead.seal(key: key, nonce: nonce, plaintext: plaintext))
   }
 
   /// Opens what `seal` made for `key`.
   ///
-  /// - Throws: `invalidPublicKey` or `authenticationFailed`: discard the input.
+  /// - Throws: `invalidPublicKey` or `authenticationFailed`: discard the input. `exportOnly`.
   public func open(
-    _ ciphertext: [UInt8], kemOutput: [UInt8], with key: HPKEPrivateKey, info: [UInt8] = [],
-    associatedData: [UInt8] = []
+    _ ciphertext: [UInt8], kemOutput: [UInt8], with key: HPKEPrivateKey, mode: HPKEReceiverMode = .base,
+    info: [UInt8] = [], associatedData: [UInt8] = []
   ) throws(CryptoError) -> [UInt8] {
-    var receiver = try setupBaseReceiver(kemOutput: kemOutput, with: key, info: info)
-    return try receiver.open(ciphertext, associatedData: associatedData)
+    let aead = try cipher()
+    let (key, nonce) = try firstKey(of: aead, kemOutput, key, mode, info)
+    return try aead.open(key: key, nonce: nonce, associatedData: associatedData, ciphertext: ciphertext)
   }
 
   /// Opens into a `Secret`; otherwise as `open`.
   public func openSecret(
-    _ ciphertext: [UInt8], kemOutput: [UInt8], with key: HPKEPrivateKey, info: [UInt8] = [],
-    associatedData: [UInt8] = []
+    _ ciphertext: [UInt8], kemOutput: [UInt8], with key: HPKEPrivateKey, mode: HPKEReceiverMode = .base,
+    info: [UInt8] = [], associatedData: [UInt8] = []
   ) throws(CryptoError) -> Secret {
-    var receiver = try setupBaseReceiver(kemOutput: kemOutput, with: key, info: info)
-    return try receiver.openSecret(ciphertext, associatedData: associatedData)
+    let aead = try cipher()
+    let (key, nonce) = try firstKey(of: aead, kemOutput, key, mode, info)
+    return try aead.openSecret(key: key, nonce: nonce, associatedData: associatedData, ciphertext: ciphertext)
   }
 
-  /// SetupBaseS (RFC 9180 section 5.1.1): a context that seals in order, and exports.
+  private func firstKey(
+    of aead: AEADAlgorithm, _ kemOutput: [UInt8], _ key: HPKEPrivateKey, _ mode: HPKEReceiverMode, _ info: [UInt8]
+  ) throws(CryptoError) -> (key: Secret, nonce: [UInt8]) {
+    let secret = try kem.decapsulate(kemOutput, with: key, from: mode.sender)
+    return keySchedule(secret, mode, info).firstKey(of: aead)
+  }
+
+  /// SetupS (RFC 9180 section 5.1): a context that seals in order, and exports.
   ///
   /// Its `kemOutput` goes to the receiver.
   ///
   /// - Throws: `invalidPublicKey`: discard what carried the key.
-  public func setupBaseSender(to publicKey: [UInt8], info: [UInt8] = []) throws(CryptoError) -> HPKESender {
-    try setupBaseSender(to: publicKey, info: info, ephemeral: .generate(kem))
+  public func setupSender(
+    to publicKey: [UInt8], mode: HPKESenderMode = .base, info: [UInt8] = []
+  ) throws(CryptoError) -> HPKESender {
+    try setupSender(to: publicKey, mode: mode, info: info, ephemeral: .generate(kem))
   }
 
   /// With a chosen ephemeral key, for known answers only.
-  package func setupBaseSender(
-    to publicKey: [UInt8], info: [UInt8], ephemeral: HPKEPrivateKey
+  package func setupSender(
+    to publicKey: [UInt8], mode: HPKESenderMode, info: [UInt8], ephemeral: HPKEPrivateKey
   ) throws(CryptoError) -> HPKESender {
-    let (secret, encapsulation) = try kem.encapsulate(to: publicKey, ephemeral: ephemeral)
-    return HPKESender(kemOutput: encapsulation, context: try HPKEContext(self, sharedSecret: secret, info: info))
+    let (secret, encapsulation) = try kem.encapsulate(to: publicKey, from: mode.sender, ephemeral: ephemeral)
+    return HPKESender(kemOutput: encapsulation, context: HPKEContext(keySchedule(secret, mode, info)))
   }
 
-  /// SetupBaseR (RFC 9180 section 5.1.1): the receiver's side of `setupBaseSender`.
+  /// SetupR (RFC 9180 section 5.1): the receiver's side of `setupSender`.
   ///
-  /// - Throws: `invalidPublicKey` if `kemOutput` is malformed: discard it.
-  public func setupBaseReceiver(
-    kemOutput: [UInt8], with key: HPKEPrivateKey, info: [UInt8] = []
+  /// - Throws: `invalidPublicKey` if `kemOutput`, or the sender's key, is malformed: discard it.
+  public func setupReceiver(
+    kemOutput: [UInt8], with key: HPKEPrivateKey, mode: HPKEReceiverMode = .base, info: [UInt8] = []
   ) throws(CryptoError) -> HPKEReceiver {
-    let secret = try kem.decapsulate(kemOutput, with: key)
-    return HPKEReceiver(context: try HPKEContext(self, sharedSecret: secret, info: info))
+    let secret = try kem.decapsulate(kemOutput, with: key, from: mode.sender)
+    return HPKEReceiver(context: HPKEContext(keySchedule(secret, mode, info)))
   }
 
-  fileprivate var suiteID: [UInt8] {
-    Array("HPKE".utf8) + kem.rawValue.bigEndianBytes + hash.hpkeIdentifier.bigEndianBytes + aead.rawValue.bigEndianBytes
-  }
-}
-
-/// An `info` in the form that the key schedule takes it in (RFC 9180 section 5.1, `key_schedule_context`).
-public struct HPKEInfo: Hashable, Sendable {
-  fileprivate let suite: HPKE
-  fileprivate let keyScheduleContext: [UInt8]
-
-  fileprivate init(_ suite: HPKE, _ info: [UInt8]) {
-    let labelled = LabelledKDF(hash: suite.hash, suiteID: suite.suiteID)
-    let pskIDHash = labelled.extract(salt: .empty, label: "psk_id_hash", inputKey: .empty)
-    let infoHash = labelled.extract(salt: .empty, label: "info_hash", inputKey: Secret(copying: info))
-    self.suite = suite
-    // 0 is base mode. Both hashes are of public values.
-    keyScheduleContext = [0] + pskIDHash.withBytes { [UInt8]($0) } + infoHash.withBytes { [UInt8]($0) }
-  }
-}
-
-/// The sending side of one encapsulation.
-///
-/// Not copyable: two copies would use the same nonces.
-public struct HPKESender: ~Copyable, Sendable {
-  /// What the receiver needs in order to set up its side.
-  public let kemOutput: [UInt8]
-  fileprivate var context: HPKEContext
-
-  fileprivate init(kemOutput: [UInt8], context: consuming HPKEContext) {
-    self.kemOutput = kemOutput
-    self.context = context
+  private func cipher() throws(CryptoError) -> AEADAlgorithm {
+    guard let aead else { throw CryptoError(.exportOnly) }
+    return aead
   }
 
-  /// Seals the next message.
-  ///
-  /// - Throws: `messageLimitReached`: set up a new context.
-  public mutating func seal(_ plaintext: [UInt8], associatedData: [UInt8] = []) throws(CryptoError) -> [UInt8] {
-    let nonce = try context.nextNonce()
-    let sealed = try context.aead.seal(
-      key: context.key, nonce: nonce, associatedData: associatedData, plaintext: plaintext)
-    context.advance()
-    return sealed
+  private func keySchedule(
+    _ sharedSecret: Secret, _ mode: HPKEMode<some Sendable>, _ info: [UInt8]
+  ) -> HPKEKeySchedule {
+    HPKEKeySchedule(
+      self, sharedSecret: sharedSecret, info: HPKEInfo(self, info, mode: mode.number, psk: mode.psk), psk: mode.psk)
   }
 
-  /// Seals a secret; otherwise as for public bytes.
-  public mutating func seal(_ plaintext: Secret, associatedData: [UInt8] = []) throws(CryptoError) -> [UInt8] {
-    let nonce = try context.nextNonce()
-    let sealed = try context.aead.seal(
-      key: context.key, nonce: nonce, associatedData: associatedData, plaintext: plaintext)
-    context.advance()
-    return sealed
+  /// HPKE's own HKDF (RFC 9180 section 5.1).
+  var labelled: LabelledKDF {
+    LabelledKDF(
+      hash: hash,
+      suite: SuiteID(kem: kem.rawValue, kdf: hash.hpkeIdentifier, aead: aead?.rawValue ?? Self.exportOnlyIdentifier))
   }
 
-  /// A secret that only both sides of this encapsulation can derive (RFC 9180 section 5.3).
-  ///
-  /// - Throws: `invalidLength` if `length` is over 255 hashes.
-  public borrowing func export(context exporterContext: [UInt8], length: Int) throws(CryptoError) -> Secret {
-    try context.export(exporterContext, length: length)
-  }
-}
-
-/// The receiving side of one encapsulation.
-///
-/// Opens in the order of sealing.
-public struct HPKEReceiver: ~Copyable, Sendable {
-  fileprivate var context: HPKEContext
-
-  fileprivate init(context: consuming HPKEContext) { self.context = context }
-
-  /// Opens the next message; a failure leaves the context where it was.
-  ///
-  /// - Throws: `authenticationFailed`: discard the input. `messageLimitReached`.
-  public mutating func open(_ ciphertext: [UInt8], associatedData: [UInt8] = []) throws(CryptoError) -> [UInt8] {
-    let nonce = try context.nextNonce()
-    let opened = try context.aead.open(
-      key: context.key, nonce: nonce, associatedData: associatedData, ciphertext: ciphertext)
-    context.advance()
-    return opened
-  }
-
-  /// Opens into a `Secret`; otherwise as `open`.
-  public mutating func openSecret(_ ciphertext: [UInt8], associatedData: [UInt8] = []) throws(CryptoError) -> Secret {
-    let nonce = try context.nextNonce()
-    let opened = try context.aead.openSecret(
-      key: context.key, nonce: nonce, associatedData: associatedData, ciphertext: ciphertext)
-    context.advance()
-    return opened
-  }
-
-  /// The same secret as the sender's export.
-  ///
-  /// - Throws: `invalidLength` if `length` is over 255 hashes.
-  public borrowing func export(context exporterContext: [UInt8], length: Int) throws(CryptoError) -> Secret {
-    try context.export(exporterContext, length: length)
-  }
-}
-
-/// The outcome of the key schedule (RFC 9180 section 5.1), common to both sides.
-private struct HPKEContext: ~Copyable, Sendable {
-  let key: Secret
-  let aead: AEADAlgorithm
-  private let baseNonce: Secret
-  private let exporterSecret: Secret
-  private let labelled: LabelledKDF
-  private var sequence: UInt64 = 0
-
-  init(_ suite: HPKE, sharedSecret: Secret, info: [UInt8]) throws(CryptoError) {
-    try self.init(suite, sharedSecret: sharedSecret, info: suite.prepare(info: info))
-  }
-
-  init(_ suite: HPKE, sharedSecret: Secret, info: HPKEInfo) throws(CryptoError) {
-    let labelled = LabelledKDF(hash: suite.hash, suiteID: suite.suiteID)
-    let context = info.keyScheduleContext
-    let secret = labelled.extract(salt: sharedSecret, label: "secret", inputKey: .empty)
-    // All that may throw comes first: a value that cannot be copied must not be left half made.
-    let key = try labelled.expand(secret, label: "key", info: context, length: suite.aead.keySize)
-    let baseNonce = try labelled.expand(secret, label: "base_nonce", info: context, length: suite.aead.nonceSize)
-    let exporterSecret = try labelled.expand(secret, label: "exp", info: context, length: suite.hash.size)
-    self.key = key
-    self.baseNonce = baseNonce
-    self.exporterSecret = exporterSecret
-    aead = suite.aead
-    self.labelled = labelled
-  }
-
-  /// ComputeNonce of RFC 9180 section 5.2.
-  ///
-  /// The limit here is 2^64 - 1 messages, below the RFC's.
-  borrowing func nextNonce() throws(CryptoError) -> [UInt8] {
-    guard sequence < .max else { throw CryptoError(.messageLimitReached) }
-    var nonce = baseNonce.withBytes { [UInt8]($0) }
-    for index in 0..<8 { nonce[nonce.count - 1 - index] ^= UInt8(truncatingIfNeeded: sequence >> (8 * UInt64(index))) }
-    return nonce
-  }
-
-  mutating func advance() { sequence += 1 }
-
-  borrowing func export(_ context: [UInt8], length: Int) throws(CryptoError) -> Secret {
-    try labelled.expand(exporterSecret, label: "sec", info: context, length: length)
-  }
+  private static let exportOnlyIdentifier: UInt16 = 0xffff
 }
 
 extension HashAlgorithm {

@@ -44,26 +44,7 @@ public struct HPKEPrivateKey: Sendable, Equatable {
   ///
   /// - Throws: `backendFailure`, our fault.
   public static func deriveKeyPair(_ kem: KEM = .dhkemX25519, inputKey: Secret) throws(CryptoError) -> HPKEPrivateKey {
-    let labelled = LabelledKDF(hash: kem.hash, suiteID: kem.suiteID)
-    let key = labelled.extract(salt: .empty, label: "dkp_prk", inputKey: inputKey)
-    guard let curve = kem.nistCurve else {
-      return try HPKEPrivateKey(
-        kem, padded: try labelled.expand(key, label: "sk", info: [], length: kem.privateKeySize))
-    }
-    for counter in UInt8.min...UInt8.max {
-      let candidate = try labelled.expand(key, label: "candidate", info: [counter], length: kem.privateKeySize)
-      let masked = Secret(count: candidate.count) { output in
-        candidate.withBytes { output.copyMemory(from: $0) }
-        output[0] &= curve.firstByteMask
-      }
-      do throws(CryptoError) {
-        return try HPKEPrivateKey(kem, padded: masked)
-      } catch {
-        guard error.code == .invalidPrivateKey else { throw error }
-      }
-    }
-    // 256 candidates above the order: less likely than guessing the key.
-    throw CryptoError(.backendFailure)
+    try kem.deriveKeyPair(inputKey)
   }
 
   private init(_ kem: KEM, padded secret: Secret) throws(CryptoError) {

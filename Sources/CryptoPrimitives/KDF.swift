@@ -6,12 +6,28 @@ public enum KDF {
   ///
   /// An empty salt stands for zeros, as in the RFC.
   public static func extract(_ algorithm: HashAlgorithm, salt: Secret, inputKey: Secret) -> Secret {
-    inputKey.withBytes { extract(algorithm, salt: salt, inputKey: [$0]) }
+    salt.withBytes { salt in inputKey.withBytes { inputKey in extract(algorithm, salt: salt) { $0.update(inputKey) } } }
   }
 
   /// Condenses `inputKey` into a uniformly random key of the hash's size, with a public salt.
   public static func extract(_ algorithm: HashAlgorithm, salt: [UInt8], inputKey: Secret) -> Secret {
-    extract(algorithm, salt: Secret(copying: salt), inputKey: inputKey)
+    salt.withUnsafeBytes { salt in
+      inputKey.withBytes { inputKey in extract(algorithm, salt: salt) { $0.update(inputKey) } }
+    }
+  }
+
+  /// Extract over whatever `feed` adds, which spares HPKE's labelled form a concatenation of secrets.
+  @inline(__always)
+  static func extract(
+    _ algorithm: HashAlgorithm, salt: UnsafeRawBufferPointer, _ feed: (KeyedHash) -> Void
+  ) -> Secret {
+    Secret(count: algorithm.size) { output in
+      KeyedHash.with(algorithm, key: salt) { keyed in
+        keyed.start()
+        feed(keyed)
+        keyed.finish(into: output.octets)
+      }
+    }
   }
 
   /// Derives `length` bytes bound to `info` from a uniformly random key.
@@ -20,34 +36,81 @@ public enum KDF {
   public static func expand(
     _ algorithm: HashAlgorithm, key: Secret, info: [UInt8], length: Int
   ) throws(CryptoError) -> Secret {
-    guard length >= 0, length <= 255 * algorithm.size else { throw CryptoError(.invalidLength) }
-    var keyed = HMACContext(algorithm, key: key)
-    defer { keyed.wipe() }
-    return Secret(count: length) { output in
-      withUnsafeTemporaryAllocation(byteCount: algorithm.size, alignment: 8) { block in
-        var written = 0
-        var counter: UInt8 = 0
-        while written < length {
-          var context = keyed
-          if counter > 0 { context.update(UnsafeRawBufferPointer(block)) }
-          counter += 1
-          context.update(info)
-          withUnsafeBytes(of: counter) { context.update($0) }
-          context.finish(into: block)
-          let taken = min(block.count, length - written)
-          UnsafeMutableRawBufferPointer(rebasing: output[written...])
-            .copyMemory(from: UnsafeRawBufferPointer(rebasing: block[..<taken]))
-          written += taken
-        }
-        OPENSSL_cleanse(block.baseAddress, block.count)
+    try check(length, algorithm)
+    return key.withBytes { key in
+      KeyedHash.with(algorithm, key: key) { keyed in
+        info.withUnsafeBytes { info in keyed.expand(to: length) { $0.update(info) } }
       }
     }
   }
 
-  /// Extract over several parts, which spares HPKE's labelled form a concatenation of secrets.
-  static func extract(_ algorithm: HashAlgorithm, salt: Secret, inputKey parts: [UnsafeRawBufferPointer]) -> Secret {
-    var context = HMACContext(algorithm, key: salt)
-    for part in parts { context.update(part) }
-    return Secret(count: algorithm.size) { context.finish(into: $0) }
+  static func check(_ length: Int, _ algorithm: HashAlgorithm) throws(CryptoError) {
+    guard length >= 0, length <= 255 * algorithm.size else { throw CryptoError(.invalidLength) }
+  }
+
+  /// HKDF-Expand from a key that serves several times.
+  ///
+  /// Taking the key in is half of the work of a short output: whoever derives more than one from the same key makes one of these.
+  public struct Expander: Sendable {
+    private let algorithm: HashAlgorithm
+    /// The two hash states of HMAC, which stand for the key.
+    private let states: Secret
+
+    public init(_ algorithm: HashAlgorithm, key: Secret) {
+      self.algorithm = algorithm
+      states = Secret(count: 2 * algorithm.stateSize) { states in
+        key.withBytes { key in
+          withUnsafeTemporaryAllocation(byteCount: HashAlgorithm.largestState, alignment: 16) { work in
+            KeyedHash.prepare(algorithm, key: key, states: states, work: work)
+            OPENSSL_cleanse(work.baseAddress, algorithm.stateSize)
+          }
+        }
+      }
+    }
+
+    /// Derives `length` bytes bound to `info`.
+    ///
+    /// - Throws: `invalidLength` if `length` is negative or over 255 hashes.
+    public func expand(info: [UInt8], length: Int) throws(CryptoError) -> Secret {
+      try KDF.check(length, algorithm)
+      return states.withBytes { states in
+        KeyedHash.with(algorithm, states: states) { keyed in
+          info.withUnsafeBytes { info in keyed.expand(to: length) { $0.update(info) } }
+        }
+      }
+    }
+  }
+}
+
+extension KeyedHash {
+  /// HKDF-Expand to a length within the bounds, where `feed` adds the `info`.
+  @inline(__always)
+  func expand(to length: Int, _ feed: (KeyedHash) -> Void) -> Secret {
+    Secret(count: length) { output in
+      let size = algorithm.size
+      var previous = UnsafeRawBufferPointer(start: nil, count: 0)
+      var counter: UInt8 = 0
+      func nextBlock(into block: UnsafeMutablePointer<UInt8>) {
+        start()
+        update(previous)
+        feed(self)
+        counter += 1
+        withUnsafeBytes(of: counter) { update($0) }
+        finish(into: block)
+        previous = UnsafeRawBufferPointer(start: block, count: size)
+      }
+      var written = 0
+      while length - written >= size {
+        nextBlock(into: output.octets + written)
+        written += size
+      }
+      guard written < length else { return }
+      withUnsafeTemporaryAllocation(byteCount: HashAlgorithm.largestSize, alignment: 16) { block in
+        nextBlock(into: block.octets)
+        UnsafeMutableRawBufferPointer(rebasing: output[written...])
+          .copyMemory(from: UnsafeRawBufferPointer(rebasing: block[..<(length - written)]))
+        OPENSSL_cleanse(block.baseAddress, size)
+      }
+    }
   }
 }

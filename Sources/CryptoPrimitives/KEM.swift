@@ -64,22 +64,26 @@ public enum KEM: UInt16, Hashable, Sendable, CaseIterable {
     }
   }
 
-  var suiteID: [UInt8] { Array("KEM".utf8) + rawValue.bigEndianBytes }
+  private var labelled: LabelledKDF { LabelledKDF(hash: hash, suite: SuiteID(kem: rawValue)) }
 
   /// Makes a shared secret for the holder of `publicKey`, and the encapsulation from which they get it.
   ///
   /// - Throws: `invalidPublicKey` if `isValidPublicKey` is false: discard what carried it.
   public func encapsulate(to publicKey: [UInt8]) throws(CryptoError) -> (secret: Secret, encapsulation: [UInt8]) {
-    try encapsulate(to: publicKey, ephemeral: .generate(self))
+    try encapsulate(to: publicKey, from: nil, ephemeral: .generate(self))
   }
 
-  /// With a chosen ephemeral key, for known answers only: a repeated one breaks every secret made with it.
+  /// Encap, or AuthEncap from a sender whom the secret is to authenticate (RFC 9180 section 4.1).
+  ///
+  /// The ephemeral key is chosen by the caller for known answers only: a repeated one breaks every secret made with it.
   package func encapsulate(
-    to publicKey: [UInt8], ephemeral: HPKEPrivateKey
+    to publicKey: [UInt8], from sender: HPKEPrivateKey?, ephemeral: HPKEPrivateKey
   ) throws(CryptoError) -> (secret: Secret, encapsulation: [UInt8]) {
     let shared = try ephemeral.agree(self, publicKey)
-    let secret = try derive(shared, context: ephemeral.publicKey + publicKey)
-    return (secret, ephemeral.publicKey)
+    let encapsulation = ephemeral.publicKey
+    guard let sender else { return (try derive(shared, context: encapsulation + publicKey), encapsulation) }
+    let both = Secret(concatenating: [shared, try sender.agree(self, publicKey)])
+    return (try derive(both, context: encapsulation + publicKey + sender.publicKey), encapsulation)
   }
 
   /// The shared secret behind `encapsulation`.
@@ -87,14 +91,47 @@ public enum KEM: UInt16, Hashable, Sendable, CaseIterable {
   /// - Throws: `invalidPublicKey` if the encapsulation is malformed: discard it. `invalidPrivateKey` if the key is one of
   ///   another mechanism.
   public func decapsulate(_ encapsulation: [UInt8], with key: HPKEPrivateKey) throws(CryptoError) -> Secret {
+    try decapsulate(encapsulation, with: key, from: nil)
+  }
+
+  /// Decap, or AuthDecap from the holder of `sender` (RFC 9180 section 4.1).
+  package func decapsulate(
+    _ encapsulation: [UInt8], with key: HPKEPrivateKey, from sender: [UInt8]?
+  ) throws(CryptoError) -> Secret {
     let shared = try key.agree(self, encapsulation)
-    return try derive(shared, context: encapsulation + key.publicKey)
+    guard let sender else { return try derive(shared, context: encapsulation + key.publicKey) }
+    let both = Secret(concatenating: [shared, try key.agree(self, sender)])
+    return try derive(both, context: encapsulation + key.publicKey + sender)
   }
 
   /// ExtractAndExpand of RFC 9180 section 4.1.
   private func derive(_ shared: Secret, context: [UInt8]) throws(CryptoError) -> Secret {
-    let labelled = LabelledKDF(hash: hash, suiteID: suiteID)
+    let labelled = labelled
     let key = labelled.extract(salt: .empty, label: "eae_prk", inputKey: shared)
     return try labelled.expand(key, label: "shared_secret", info: context, length: secretSize)
+  }
+
+  /// DeriveKeyPair (RFC 9180 section 7.1.3).
+  func deriveKeyPair(_ inputKey: Secret) throws(CryptoError) -> HPKEPrivateKey {
+    let labelled = labelled
+    let key = labelled.extract(salt: .empty, label: "dkp_prk", inputKey: inputKey)
+    guard let curve = nistCurve else {
+      let secret = try labelled.expand(key, label: "sk", info: [], length: privateKeySize)
+      return try HPKEPrivateKey(kem: self, serialized: secret)
+    }
+    for counter in UInt8.min...UInt8.max {
+      let candidate = try labelled.expand(key, label: "candidate", info: [counter], length: privateKeySize)
+      let masked = Secret(count: candidate.count) { output in
+        candidate.withBytes { output.copyMemory(from: $0) }
+        output[0] &= curve.firstByteMask
+      }
+      do throws(CryptoError) {
+        return try HPKEPrivateKey(kem: self, serialized: masked)
+      } catch {
+        guard error.code == .invalidPrivateKey else { throw error }
+      }
+    }
+    // 256 candidates above the order: less likely than guessing the key.
+    throw CryptoError(.backendFailure)
   }
 }

@@ -2,79 +2,6 @@ import CryptoPrimitives
 import Testing
 
 @Suite struct HPKETests {
-  private struct Vector: Decodable {
-    struct Encryption: Decodable { let aad: Hex, ct: Hex, pt: Hex }
-    struct Export: Decodable {
-      let exporterContext: Hex
-      let length: Int
-      let value: Hex
-      enum CodingKeys: String, CodingKey {
-        case exporterContext = "exporter_context"
-        case length = "L"
-        case value = "exported_value"
-      }
-    }
-    let mode: Int
-    let kem: UInt16
-    let kdf: UInt16
-    let aead: UInt16
-    let info: Hex
-    let ikmR: Hex
-    let ikmE: Hex?
-    let skRm: Hex
-    let pkRm: Hex
-    let enc: Hex
-    let sharedSecret: Hex
-    let encryptions: [Encryption]
-    let exports: [Export]
-    enum CodingKeys: String, CodingKey {
-      case mode, info, ikmR, ikmE, skRm, pkRm, enc, encryptions, exports
-      case kem = "kem_id"
-      case kdf = "kdf_id"
-      case aead = "aead_id"
-      case sharedSecret = "shared_secret"
-    }
-  }
-
-  /// Base mode of RFC 9180 appendix A, both sides, all messages in order, and the exports.
-  @Test func agreesWithRFC9180() throws {
-    guard let vectors = try Vectors.load("hpke-rfc9180.json", as: [Vector].self) else { return }
-    var suites = 0
-    var messages = 0
-    for vector in vectors where vector.mode == 0 {
-      guard let kem = KEM(rawValue: vector.kem), let aead = AEADAlgorithm(rawValue: vector.aead),
-        let hash = HashAlgorithm.allCases.first(where: { $0.hpkeIdentifier == vector.kdf }), let ikmE = vector.ikmE
-      else { continue }
-      let hpke = HPKE(kem: kem, hash: hash, aead: aead)
-      let key = try HPKEPrivateKey.deriveKeyPair(kem, inputKey: Secret(copying: vector.ikmR.bytes))
-      #expect(key.publicKey == vector.pkRm.bytes && key.secret == Secret(copying: vector.skRm.bytes))
-      #expect(try HPKEPrivateKey(kem: kem, serialized: Secret(copying: vector.skRm.bytes)) == key)
-      let ephemeral = try HPKEPrivateKey.deriveKeyPair(kem, inputKey: Secret(copying: ikmE.bytes))
-      let (secret, encapsulation) = try kem.encapsulate(to: key.publicKey, ephemeral: ephemeral)
-      #expect(encapsulation == vector.enc.bytes && secret == Secret(copying: vector.sharedSecret.bytes))
-      #expect(try kem.decapsulate(encapsulation, with: key) == secret)
-
-      var sender = try hpke.setupBaseSender(to: key.publicKey, info: vector.info.bytes, ephemeral: ephemeral)
-      var receiver = try hpke.setupBaseReceiver(kemOutput: vector.enc.bytes, with: key, info: vector.info.bytes)
-      let kemOutput = sender.kemOutput
-      #expect(kemOutput == vector.enc.bytes)
-      for message in vector.encryptions {
-        let sealed = try sender.seal(message.pt.bytes, associatedData: message.aad.bytes)
-        let opened = try receiver.open(message.ct.bytes, associatedData: message.aad.bytes)
-        #expect(sealed == message.ct.bytes && opened == message.pt.bytes)
-        messages += 1
-      }
-      for export in vector.exports {
-        let expected = Secret(copying: export.value.bytes)
-        let ours = try sender.export(context: export.exporterContext.bytes, length: export.length)
-        let theirs = try receiver.export(context: export.exporterContext.bytes, length: export.length)
-        #expect(ours == expected && theirs == expected)
-      }
-      suites += 1
-    }
-    #expect(suites == 19 && messages == 4883)
-  }
-
   private struct Wycheproof: Decodable {
     let tcId: Int
     let `public`: Hex
@@ -102,12 +29,14 @@ import Testing
 
   private static let suites = [
     HPKE(hash: .sha256, aead: .aes128GCM), HPKE(hash: .sha256, aead: .chacha20Poly1305),
-    HPKE(hash: .sha512, aead: .aes256GCM),
+    HPKE(hash: .sha512, aead: .aes256GCM), HPKE(kem: .dhkemP256, hash: .sha256, aead: .aes128GCM),
+    HPKE(kem: .dhkemP384, hash: .sha384, aead: .aes256GCM), HPKE(kem: .dhkemP521, hash: .sha512, aead: .aes256GCM),
+    HPKE(kem: .dhkemX448, hash: .sha512, aead: .chacha20Poly1305),
   ]
 
   @Test(arguments: suites)
   func opensOnlyWhatWasSealedForIt(hpke: HPKE) throws {
-    let key = HPKEPrivateKey.generate()
+    let key = HPKEPrivateKey.generate(hpke.kem)
     let (kemOutput, ciphertext) = try hpke.seal(
       to: key.publicKey, info: [1], associatedData: [2], plaintext: Array("hello".utf8))
     let opened = try hpke.open(ciphertext, kemOutput: kemOutput, with: key, info: [1], associatedData: [2])
@@ -125,15 +54,20 @@ import Testing
         return nil
       } catch { return error.code }
     }
-    #expect(code(ciphertext, kemOutput, .generate(), [1], [2]) == .authenticationFailed)
+    #expect(code(ciphertext, kemOutput, .generate(hpke.kem), [1], [2]) == .authenticationFailed)
     #expect(code(ciphertext, kemOutput, key, [], [2]) == .authenticationFailed)
     #expect(code(ciphertext, kemOutput, key, [1], []) == .authenticationFailed)
     #expect(code(ciphertext, again.kemOutput, key, [1], [2]) == .authenticationFailed)
     #expect(code(Array(ciphertext.dropLast()), kemOutput, key, [1], [2]) == .authenticationFailed)
     #expect(code([], kemOutput, key, [1], [2]) == .authenticationFailed)
-    for count in [0, 1, 31, 33, 64] {
+    for count in 0...140 where count != hpke.kem.encapsulationSize {
       #expect(code(ciphertext, Random.bytes(count), key, [1], [2]) == .invalidPublicKey)
     }
+    let other = HPKEPrivateKey.generate(hpke.kem == .dhkemX448 ? .dhkemP256 : .dhkemX448)
+    #expect(code(ciphertext, kemOutput, other, [1], [2]) == .invalidPrivateKey)
+    // An info that was hashed before leads to the same.
+    let prepared = try hpke.seal(to: key.publicKey, info: hpke.prepare(info: [1]), plaintext: secret)
+    #expect(try hpke.openSecret(prepared.ciphertext, kemOutput: prepared.kemOutput, with: key, info: [1]) == secret)
   }
 
   /// Every encoding of a point of small order, with the ignored top bit clear and set (RFC 7748 section 6.1).
@@ -165,8 +99,8 @@ import Testing
   @Test func aFailedOpeningLeavesTheContextInPlace() throws {
     let hpke = Self.suites[0]
     let key = HPKEPrivateKey.generate()
-    var sender = try hpke.setupBaseSender(to: key.publicKey)
-    var receiver = try hpke.setupBaseReceiver(kemOutput: sender.kemOutput, with: key)
+    var sender = try hpke.setupSender(to: key.publicKey)
+    var receiver = try hpke.setupReceiver(kemOutput: sender.kemOutput, with: key)
     let first = try sender.seal([1])
     let second = try sender.seal(Secret(copying: [2]))
     #expect(first.count == second.count)
@@ -179,7 +113,7 @@ import Testing
   }
 
   @Test func exportsWithinBounds() throws {
-    let sender = try Self.suites[0].setupBaseSender(to: HPKEPrivateKey.generate().publicKey)
+    let sender = try Self.suites[0].setupSender(to: HPKEPrivateKey.generate().publicKey)
     let longest = try sender.export(context: [], length: 255 * 32)
     #expect(longest.count == 255 * 32)
     #expect((try? sender.export(context: [], length: 255 * 32 + 1)) == nil)
@@ -200,6 +134,73 @@ import Testing
     }
   }
 
+  /// A message opens in its own mode only, from its own sender, under its own pre-shared key.
+  @Test(arguments: suites)
+  func opensOnlyInTheModeItWasSealedIn(hpke: HPKE) throws {
+    let key = HPKEPrivateKey.generate(hpke.kem)
+    let senders = [HPKEPrivateKey.generate(hpke.kem), .generate(hpke.kem)]
+    let secret = Secret.random(count: 32)
+    let psks = [
+      try HPKEPreSharedKey(key: secret, id: [1]), try HPKEPreSharedKey(key: secret, id: [2]),
+      try HPKEPreSharedKey(key: .random(count: 32), id: [1]),
+    ]
+    let sending: [HPKESenderMode] =
+      [.base] + psks.map { .psk($0) } + senders.map { .auth($0) }
+      + senders.flatMap { sender in psks.map { .authPSK(sender, $0) } }
+    let receiving: [HPKEReceiverMode] =
+      [.base] + psks.map { .psk($0) } + senders.map { .auth($0.publicKey) }
+      + senders.flatMap { sender in psks.map { .authPSK(sender.publicKey, $0) } }
+    for (place, mode) in sending.enumerated() {
+      let (kemOutput, ciphertext) = try hpke.seal(to: key.publicKey, mode: mode, plaintext: [7] as [UInt8])
+      for (other, expected) in receiving.enumerated() {
+        let opened = try? hpke.open(ciphertext, kemOutput: kemOutput, with: key, mode: expected)
+        #expect(opened == (place == other ? [7] : nil))
+        let secret = try? hpke.openSecret(ciphertext, kemOutput: kemOutput, with: key, mode: expected)
+        #expect((secret != nil) == (place == other))
+      }
+    }
+    #expect(throws: CryptoError.self) {
+      try hpke.open([], kemOutput: key.publicKey, with: key, mode: .auth([UInt8](repeating: 0, count: 200)))
+    }
+    let foreign = HPKEPrivateKey.generate(hpke.kem == .dhkemX448 ? .dhkemP256 : .dhkemX448)
+    let error = #expect(throws: CryptoError.self) {
+      try hpke.setupSender(to: key.publicKey, mode: .auth(foreign)).kemOutput
+    }
+    #expect(error?.code == .invalidPrivateKey)
+  }
+
+  @Test func preSharedKeysAreStrongAndNamed() {
+    for count in [0, 1, 16, 31] {
+      let error = #expect(throws: CryptoError.self) { try HPKEPreSharedKey(key: .random(count: count), id: [1]) }
+      #expect(error?.code == .invalidKeyLength)
+    }
+    let error = #expect(throws: CryptoError.self) { try HPKEPreSharedKey(key: .random(count: 32), id: []) }
+    #expect(error?.code == .invalidLength)
+  }
+
+  @Test(arguments: KEM.allCases)
+  func aSuiteWithoutCipherOnlyExports(kem: KEM) throws {
+    let hpke = HPKE(kem: kem, hash: .sha256, aead: nil)
+    let key = HPKEPrivateKey.generate(kem)
+    var sender = try hpke.setupSender(to: key.publicKey, info: [3])
+    var receiver = try hpke.setupReceiver(kemOutput: sender.kemOutput, with: key, info: [3])
+    let (ours, theirs) = (
+      try sender.export(context: [1], length: 70), try receiver.export(context: [1], length: 70)
+    )
+    #expect(ours == theirs && ours.count == 70)
+    func code(_ body: () throws -> Void) -> CryptoError.Code? {
+      do { try body() } catch { return (error as? CryptoError)?.code }
+      return nil
+    }
+    let kemOutput = sender.kemOutput
+    #expect(code { _ = try sender.seal([1] as [UInt8]) } == .exportOnly)
+    #expect(code { _ = try receiver.open(Random.bytes(17)) } == .exportOnly)
+    #expect(code { _ = try hpke.seal(to: key.publicKey, plaintext: Secret.empty) } == .exportOnly)
+    #expect(code { _ = try hpke.open(Random.bytes(17), kemOutput: kemOutput, with: key) } == .exportOnly)
+    #expect(
+      code { _ = try hpke.seal(to: key.publicKey, info: hpke.prepare(info: []), plaintext: .empty) } == .exportOnly)
+  }
+
   @Test func suitesKnowTheirParts() throws {
     let supported = (UInt16.min...UInt16.max).filter { CipherSuite(rawValue: $0).isSupported }
     #expect(supported == Array(1...7))
@@ -210,6 +211,19 @@ import Testing
     let third = try CipherSuite.x25519ChaCha20Poly1305.algorithms()
     #expect(third.aead == .chacha20Poly1305 && third.keySize == 32 && third.suite.rawValue == 3)
     #expect(third.hpke == HPKE(hash: .sha256, aead: .chacha20Poly1305) && third.signature == .ed25519)
+    // RFC 9420 section 17.1, table 7.
+    let parts: [(CipherSuite, UInt16, HashAlgorithm, UInt16, UInt16)] = [
+      (.x25519AES128GCM, 0x0020, .sha256, 1, 0x0807), (.p256AES128GCM, 0x0010, .sha256, 1, 0x0403),
+      (.x25519ChaCha20Poly1305, 0x0020, .sha256, 3, 0x0807), (.x448AES256GCM, 0x0021, .sha512, 2, 0x0808),
+      (.p521AES256GCM, 0x0012, .sha512, 2, 0x0603), (.x448ChaCha20Poly1305, 0x0021, .sha512, 3, 0x0808),
+      (.p384AES256GCM, 0x0011, .sha384, 2, 0x0503),
+    ]
+    for (number, (suite, kem, hash, aead, signature)) in parts.enumerated() {
+      let found = try suite.algorithms()
+      #expect(Int(suite.rawValue) == number + 1)
+      #expect(found.kem.rawValue == kem && found.hash == hash)
+      #expect(found.aead.rawValue == aead && found.signature.rawValue == signature)
+    }
     let error = #expect(throws: CryptoError.self) { try CipherSuite(rawValue: 0x0a0a).algorithms() }
     #expect(error?.code == .unsupportedCipherSuite)
   }

@@ -119,4 +119,22 @@ import Testing
       #expect(error?.code == .invalidLength)
     }
   }
+
+  @Test(arguments: HashAlgorithm.allCases)
+  func derivesTheSameFromAKeyTakenInOnce(algorithm: HashAlgorithm) throws {
+    for keySize in [0, 1, algorithm.size, 64, 65, 128, 129, 500] {
+      let key = Secret.random(count: keySize)
+      let expander = KDF.Expander(algorithm, key: key)
+      for length in [0, 1, 12, algorithm.size, algorithm.size + 1, 3 * algorithm.size, 255 * algorithm.size] {
+        for info in [[], [1], Random.bytes(200)] {
+          let expected = try KDF.expand(algorithm, key: key, info: info, length: length)
+          #expect(try expander.expand(info: info, length: length) == expected)
+        }
+      }
+      for length in [-1, 255 * algorithm.size + 1] {
+        let error = #expect(throws: CryptoError.self) { try expander.expand(info: [], length: length) }
+        #expect(error?.code == .invalidLength)
+      }
+    }
+  }
 }

@@ -117,7 +117,7 @@ enum ExternalInitSecret {
   /// The joiner's side: what to send, and the secret.
   static func make(_ suite: Suite, externalKey: [UInt8]) throws(MLSError) -> (kemOutput: [UInt8], secret: Secret) {
     do {
-      let sender = try suite.hpke.setupBaseSender(to: externalKey)
+      let sender = try suite.hpke.setupSender(to: externalKey)
       return (sender.kemOutput, try sender.export(context: label.bytes, length: suite.hashSize))
     } catch { throw MLSError(.malformed) }
   }
@@ -125,7 +125,7 @@ enum ExternalInitSecret {
   /// The members' side.
   static func open(_ suite: Suite, kemOutput: [UInt8], with key: HPKEPrivateKey) throws(MLSError) -> Secret {
     do {
-      let receiver = try suite.hpke.setupBaseReceiver(kemOutput: kemOutput, with: key)
+      let receiver = try suite.hpke.setupReceiver(kemOutput: kemOutput, with: key)
       return try receiver.export(context: label.bytes, length: suite.hashSize)
     } catch { throw MLSError(.malformed) }
   }
