@@ -35,8 +35,8 @@ extension Group {
       extensions: applied.extensions)
     var privateKeys = state.privateKeys
     var path: (secrets: PathSecrets, update: UpdatePath)?
-    if list.requiresPath || options.forcesPath || options.leafExtensions != nil {
-      path = try makePath(&step, added: applied.addedNodes, leafExtensions: options.leafExtensions)
+    if list.requiresPath || options.forcesPath || !options.leafChanges.isEmpty {
+      path = try makePath(&step, added: applied.addedNodes, changes: options.leafChanges)
       if let secrets = path?.secrets {
         privateKeys = TreePrivate(leaf: ownLeafIndex, leafKey: secrets.leafKey)
         for (place, key) in zip(secrets.path, secrets.keys) { privateKeys.set(key, for: place.node) }
@@ -54,16 +54,18 @@ extension Group {
     let effects = try effects(of: list, applied, tree: step.tree, from: .member(ownLeafIndex), hasPath: path != nil)
     let welcome = try makeWelcome(
       list, applied, next: next, joinerSecret: joiner, pskSecret: pskSecret, path: path?.secrets,
-      includesTree: options.welcomeIncludesTree)
+      options: options)
     let groupInfo =
       options.makesGroupInfo
       ? MLSMessage.groupInfo(
         try next.groupInfo(
-          identity: identity, includesTree: options.groupInfoIncludesTree, allowsExternalCommit: true)
+          identity: options.identity ?? identity, includesTree: options.groupInfoIncludesTree,
+          allowsExternalCommit: true, besides: options.groupInfoExtensions)
       ).encoded : nil
     let message = try seal(signed, paddedTo: options.paddedTo)
     return PendingCommit(
-      message: message, welcome: welcome, groupInfo: groupInfo, effects: effects, base: EpochBase(state), next: next)
+      message: message, welcome: welcome, groupInfo: groupInfo, effects: effects, base: EpochBase(state), next: next,
+      identity: options.identity)
   }
 
   /// The keys that proposals may name: those in store and this epoch's own resumption key.
@@ -113,25 +115,28 @@ extension Group {
 
   /// Renews our keys in the tree of `step`, and seals them to the others.
   private func makePath(
-    _ step: inout EpochStep, added: Set<NodeIndex>, leafExtensions: [Extension]?
+    _ step: inout EpochStep, added: Set<NodeIndex>, changes: LeafChanges
   ) throws(MLSError) -> (secrets: PathSecrets, update: UpdatePath) {
-    guard var leaf = step.tree.leaf(ownLeafIndex) else { throw MLSError(.fault) }
-    if let leafExtensions { leaf.extensions = leafExtensions }
+    guard let old = step.tree.leaf(ownLeafIndex) else { throw MLSError(.fault) }
+    let leaf = try changes.applied(to: old, suite: state.suite)
+    try policy.credentials(in: groupID).require(leaf, .commit, replacing: old)
     let validation = LeafValidation(
       suite: state.suite, groupExtensions: step.extensions, maxLifetime: policy.maxLifetime)
     return try step.makePath(
-      leaf: leaf, place: ownPlace, signingKey: identity.signingKey, added: added, validation: validation,
-      threads: policy.maxThreads)
+      leaf: leaf, place: ownPlace, signingKey: (changes.identity ?? identity).signingKey, added: added,
+      validation: validation, threads: policy.maxThreads)
   }
 
   /// The welcome for all that a commit adds (RFC 9420 section 12.4.3.1): the group info sealed once, and its key to each.
   private func makeWelcome(
     _ list: ProposalList, _ applied: AppliedProposals, next: EpochState, joinerSecret: Secret, pskSecret: Secret,
-    path: PathSecrets?, includesTree: Bool
+    path: PathSecrets?, options: CommitOptions
   ) throws(MLSError) -> [UInt8]? {
     guard !list.adds.isEmpty else { return nil }
     let suite = state.suite
-    let info = try next.groupInfo(identity: identity, includesTree: includesTree, allowsExternalCommit: false)
+    let info = try next.groupInfo(
+      identity: options.identity ?? identity, includesTree: options.welcomeIncludesTree, allowsExternalCommit: false,
+      besides: options.groupInfoExtensions)
     let welcomeSecret = try KeySchedule.welcomeSecret(suite, joinerSecret: joinerSecret, pskSecret: pskSecret)
     let (key, nonce) = try KeySchedule.welcomeKey(suite, welcomeSecret: welcomeSecret)
     let sealedInfo: [UInt8]

@@ -23,24 +23,31 @@ extension Group {
     _ proposal: Proposal, authenticatedData: [UInt8] = [], now: Timestamp
   ) throws(MLSError) -> [UInt8] {
     try requireOwn(proposal)
-    return try send(proposal, authenticatedData: authenticatedData, ownLeafKey: nil, now: now)
+    return try send(proposal, authenticatedData: authenticatedData, now: now)
   }
 
-  /// Proposes a new key for the own leaf.
+  /// Proposes a new key for the own leaf, and what else is to change of it.
+  ///
+  /// The proposal itself is still signed with the present key. A commit that covers it makes the new identity
+  /// ``identity`` when it is merged; store it with the group's state then. What is nil stays as it is.
   public mutating func proposeUpdate(
+    identity newIdentity: ClientIdentity? = nil, capabilities: Capabilities? = nil,
     leafExtensions: [Extension]? = nil, authenticatedData: [UInt8] = []
   ) throws(MLSError) -> [UInt8] {
     let key = HPKEPrivateKey.generate(state.suite.kem)
-    guard var leaf = state.tree.leaf(ownLeafIndex) else { throw MLSError(.fault) }
+    guard let old = state.tree.leaf(ownLeafIndex) else { throw MLSError(.fault) }
+    var leaf = try LeafChanges(identity: newIdentity, capabilities: capabilities, extensions: leafExtensions)
+      .applied(to: old, suite: state.suite)
     leaf.encryptionKey = key.publicKey
     leaf.source = .update
-    if let leafExtensions { leaf.extensions = leafExtensions }
-    try leaf.sign(state.suite, key: identity.signingKey, at: ownPlace)
-    return try send(.update(leaf), authenticatedData: authenticatedData, ownLeafKey: key, now: nil)
+    try leaf.sign(state.suite, key: (newIdentity ?? identity).signingKey, at: ownPlace)
+    return try send(
+      .update(leaf), authenticatedData: authenticatedData, ownLeafKey: key, ownIdentity: newIdentity, now: nil)
   }
 
   private mutating func send(
-    _ proposal: Proposal, authenticatedData: [UInt8], ownLeafKey: HPKEPrivateKey?, now: Timestamp?
+    _ proposal: Proposal, authenticatedData: [UInt8], ownLeafKey: HPKEPrivateKey? = nil,
+    ownIdentity: ClientIdentity? = nil, now: Timestamp?
   ) throws(MLSError) -> [UInt8] {
     guard isActive else { throw MLSError(.inactive) }
     guard proposals.entries.count < policy.maxProposals else { throw MLSError(.tooManyProposals) }
@@ -49,7 +56,7 @@ extension Group {
     let message = try seal(signed, paddedTo: 0)
     let entry = ProposalCache.Entry(
       reference: state.suite.proposalRef(signed), proposal: proposal, sender: .member(ownLeafIndex),
-      ownLeafKey: ownLeafKey)
+      ownLeafKey: ownLeafKey, ownIdentity: ownIdentity)
     try proposals.insert(entry, limit: policy.maxProposals)
     return message
   }

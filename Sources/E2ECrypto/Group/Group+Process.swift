@@ -26,11 +26,12 @@ extension Group {
       var effects = try effects(of: list, applied, tree: step.tree, from: committer, hasPath: commit.path != nil)
       effects.removesSelf = true
       return ReceivedCommit(
-        effects: effects, authenticatedData: message.content.authenticatedData, base: EpochBase(state), next: nil)
+        effects: effects, authenticatedData: message.content.authenticatedData, base: EpochBase(state),
+        identity: nil, next: nil)
     }
     let pskSecret = try pskStore.combine(suite, list.psks)
     var privateKeys = state.privateKeys
-    if let leafKey = resolved.ownLeafKey { privateKeys.leafKey = leafKey }
+    if let leafKey = resolved.own?.ownLeafKey { privateKeys.leafKey = leafKey }
     var commitSecret = suite.zeroSecret
     if let path = commit.path, let filtered {
       let context = try step.provisionalContext().encoded
@@ -48,15 +49,16 @@ extension Group {
       ConstantTime.equal(next.confirmationTag, message.auth.confirmationTag ?? []))
     let effects = try effects(of: list, applied, tree: next.tree, from: committer, hasPath: commit.path != nil)
     return ReceivedCommit(
-      effects: effects, authenticatedData: message.content.authenticatedData, base: EpochBase(state), next: next)
+      effects: effects, authenticatedData: message.content.authenticatedData, base: EpochBase(state),
+      identity: resolved.own?.ownIdentity, next: next)
   }
 
   /// The proposals of a commit, with those that it only names looked up.
   private func resolve(
     _ commit: Commit, sender: Sender
-  ) throws(MLSError) -> (sent: [SentProposal], ownLeafKey: HPKEPrivateKey?) {
+  ) throws(MLSError) -> (sent: [SentProposal], own: ProposalCache.Entry?) {
     var sent: [SentProposal] = []
-    var ownLeafKey: HPKEPrivateKey?
+    var own: ProposalCache.Entry?
     for item in commit.proposals {
       switch item {
       case .proposal(let proposal):
@@ -64,10 +66,10 @@ extension Group {
       case .reference(let reference):
         guard let entry = proposals.entry(reference) else { throw MLSError(.unknownProposal) }
         sent.append(entry.sent)
-        if let key = entry.ownLeafKey { ownLeafKey = key }
+        if entry.ownLeafKey != nil { own = entry }
       }
     }
-    return (sent, ownLeafKey)
+    return (sent, own)
   }
 
   /// Where the committer stands in the new tree: a joiner at the first blank leaf.

@@ -132,7 +132,7 @@ extension Group {
       let described = try describe(sender, proposal: proposal)
       let reference = state.suite.proposalRef(message)
       try proposals.insert(
-        ProposalCache.Entry(reference: reference, proposal: proposal, sender: sender, ownLeafKey: nil),
+        ProposalCache.Entry(reference: reference, proposal: proposal, sender: sender),
         limit: policy.maxProposals)
       return .proposal(
         ReceivedProposal(

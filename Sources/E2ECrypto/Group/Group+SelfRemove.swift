@@ -27,7 +27,7 @@ extension Group {
     let message = try PublicMessage(
       protecting: signed, state.suite, membershipKey: state.secrets.membership, context: state.contextBytes)
     let entry = ProposalCache.Entry(
-      reference: state.suite.proposalRef(signed), proposal: .selfRemove, sender: sender, ownLeafKey: nil)
+      reference: state.suite.proposalRef(signed), proposal: .selfRemove, sender: sender)
     try proposals.insert(entry, limit: policy.maxProposals)
     return MLSMessage.publicMessage(message).encoded
   }

@@ -73,7 +73,7 @@ extension Group {
 
 /// The version of the saved form.
 enum StateFormat {
-  static let current: UInt16 = 1
+  static let current: UInt16 = 2
 }
 
 extension Group.Status: WireCodable {
@@ -175,6 +175,7 @@ extension PendingCommit {
     writer.write(effects)
     next.encodePublic(into: &writer)
     next.encodeSecret(into: &writer)
+    writer.write(identity)
     return writer.finish()
   }
 
@@ -189,8 +190,9 @@ extension PendingCommit {
       let groupInfo = try reader.readBool() ? try reader.readVector() : nil
       let effects = try CommitEffects(from: &reader)
       let known = try EpochState.Public(from: &reader)
-      return (base, message, welcome, groupInfo, effects, try EpochState(known, from: &reader))
+      let next = try EpochState(known, from: &reader)
+      return (base, message, welcome, groupInfo, effects, next, try reader.readIdentity())
     }
-    (base, message, welcome, groupInfo, effects, next) = parts
+    (base, message, welcome, groupInfo, effects, next, identity) = parts
   }
 }

@@ -17,7 +17,8 @@ public struct Group: ~Copyable, Sendable {
     case reInitialised(ReInit)
   }
 
-  var identity: ClientIdentity
+  /// Who this client is here: as given, until a commit of ours or one that covers an update of ours changes it.
+  public internal(set) var identity: ClientIdentity
   public var policy: GroupPolicy
   var state: EpochState
   var past = PastEpochs()
@@ -138,12 +139,16 @@ public struct Group: ~Copyable, Sendable {
   /// (RFC 9420 section 12.4.3.2). It names all members, so it leaves the client only encrypted.
   ///
   /// Without the tree, joiners need ``ratchetTree`` from elsewhere; without the external key nobody can join by it, and
-  /// it only shows what the group is like.
-  public func groupInfo(includesTree: Bool = true, allowsExternalCommit: Bool = true) throws(MLSError) -> [UInt8] {
+  /// it only shows what the group is like. `extensions` tell joiners what else they have to know; those that they do
+  /// not know they ignore.
+  public func groupInfo(
+    includesTree: Bool = true, allowsExternalCommit: Bool = true, extensions: [Extension] = []
+  ) throws(MLSError) -> [UInt8] {
     guard isActive else { throw MLSError(.inactive) }
     return MLSMessage.groupInfo(
       try state.groupInfo(
-        identity: identity, includesTree: includesTree, allowsExternalCommit: allowsExternalCommit)
+        identity: identity, includesTree: includesTree, allowsExternalCommit: allowsExternalCommit,
+        besides: extensions)
     ).encoded
   }
 
@@ -187,14 +192,20 @@ struct EpochBase: Hashable, Sendable {
 extension EpochState {
   /// A signed group info of this state.
   func groupInfo(
-    identity: ClientIdentity, includesTree: Bool, allowsExternalCommit: Bool
+    identity: ClientIdentity, includesTree: Bool, allowsExternalCommit: Bool, besides given: [Extension]
   ) throws(MLSError) -> GroupInfo {
+    // Those that are made here must not be given as well.
+    let made = [Extension.ratchetTreeType, Extension.externalPubType]
+    guard !given.hasRepeatedTypes, !given.contains(where: { made.contains($0.type) }) else {
+      throw MLSError(.outOfBounds)
+    }
     var extensions: [Extension] = []
     if includesTree { extensions.append(Extension(type: Extension.ratchetTreeType, data: tree.encoded)) }
     if allowsExternalCommit {
       let key = try secrets.externalKeyPair(suite)
       extensions.append(Extension(type: Extension.externalPubType, data: ExternalPub(key: key.publicKey).encoded))
     }
+    extensions += given
     var info = GroupInfo(
       context: context, extensions: extensions, confirmationTag: confirmationTag, signer: ownLeaf)
     try info.sign(suite, key: identity.signingKey)

@@ -18,8 +18,15 @@ public struct CommitOptions: Sendable {
   /// Covers exactly these of ``Group/pendingProposals``, in this order, and fails if they cannot stand together. None
   /// leaves the choice to `includingReceived`.
   public var covers: [ProposalRef]?
-  /// Extensions for the own leaf in place of the present ones; needs a path.
+  /// Who we are from the new epoch on: another credential, another signature key, or both. The commit itself is still
+  /// signed with the present key. Merging makes it ``Group/identity``; store it with the group's state then.
+  public var identity: ClientIdentity?
+  /// Capabilities for the own leaf in place of the present ones. What the leaf itself uses is entered besides.
+  public var capabilities: Capabilities?
+  /// Extensions for the own leaf in place of the present ones.
   public var leafExtensions: [Extension]?
+  /// What the group infos, in the welcome and by itself, tell new members besides.
+  public var groupInfoExtensions: [Extension] = []
 
   public init() {}
 }
@@ -38,6 +45,8 @@ public struct PendingCommit: ~Copyable, Sendable {
   public let effects: CommitEffects
   let base: EpochBase
   let next: EpochState
+  /// Who we are in the new epoch, if another than before.
+  let identity: ClientIdentity?
 
   /// The epoch that the commit was made in.
   public var baseEpoch: Epoch { base.epoch }
@@ -62,6 +71,8 @@ public struct ReceivedCommit: ~Copyable, Sendable {
   public let effects: CommitEffects
   public let authenticatedData: [UInt8]
   let base: EpochBase
+  /// Who we are in the new epoch, if the commit covers an update of ours that changes it.
+  let identity: ClientIdentity?
   /// The new epoch; none if the commit removes us.
   let next: EpochState?
 
@@ -112,6 +123,7 @@ extension Group {
   /// - Throws: ``MLSError/Code/epochMoved`` if another commit was merged in between: make the commit anew.
   public mutating func merge(_ pending: consuming PendingCommit) throws(MLSError) {
     try requireCurrent(pending.base)
+    if let identity = pending.identity { self.identity = identity }
     enter(pending.next, with: pending.effects)
   }
 
@@ -126,6 +138,7 @@ extension Group {
       state.forgetForRemoval()
       return
     }
+    if let identity = commit.identity { self.identity = identity }
     enter(next, with: commit.effects)
   }
 }

@@ -8,7 +8,9 @@ struct ProposalCache: Sendable {
     let proposal: Proposal
     let sender: Sender
     /// The key of an update that we sent ourselves.
-    let ownLeafKey: HPKEPrivateKey?
+    var ownLeafKey: HPKEPrivateKey?
+    /// Who we become by it, if another than before.
+    var ownIdentity: ClientIdentity?
 
     var sent: SentProposal { SentProposal(proposal: proposal, sender: sender, reference: reference) }
   }
@@ -37,7 +39,8 @@ extension ProposalCache {
         Entry(
           reference: try ProposalRef(from: &reader), proposal: try Proposal(from: &reader),
           sender: try Sender(from: &reader),
-          ownLeafKey: try reader.readBool() ? try reader.readPrivateKey(suite) : nil))
+          ownLeafKey: try reader.readBool() ? try reader.readPrivateKey(suite) : nil,
+          ownIdentity: try reader.readIdentity()))
     }
   }
 
@@ -49,6 +52,7 @@ extension ProposalCache {
       writer.write(entry.sender)
       writer.write(entry.ownLeafKey != nil)
       if let key = entry.ownLeafKey { writer.write(key) }
+      writer.write(entry.ownIdentity)
     }
   }
 }
