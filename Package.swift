@@ -14,8 +14,10 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
-func program(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil) -> Target {
-  .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
+func program(
+  _ name: String, _ dependencies: [Target.Dependency], path: String? = nil, data: [String] = []
+) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, path: path, exclude: data, swiftSettings: settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], data: [String] = []) -> Target {
@@ -81,6 +83,10 @@ let package = Package(
       swiftSettings: settings),
     program("mls-vectors", ["MLSVectors"], path: "Tests/mls-vectors"),
 
+    // One MLS client behind JSON lines, to be run against other implementations.
+    program(
+      "mls-interop", ["E2ECrypto", "WireCodec", "CryptoPrimitives"], path: "Tests/mls-interop", data: ["README.md"]),
+
     tests("CryptoPrimitivesTests", ["CryptoPrimitives"]),
     tests("WireCodecTests", ["WireCodec"]),
     tests("E2ECryptoTests", ["E2ECrypto", "WireCodec", "CryptoPrimitives", "MLSVectors"]),
@@ -98,6 +104,7 @@ let package = Package(
         "ChatSDK", "ChatTestKit", "E2ECrypto", "WireCodec", "CryptoPrimitives", "Content", "RelayProtocol",
         "Networking", "Storage",
       ]),
+    tests("InteropTests", ["mls-interop", "CryptoPrimitives"]),
     tests("PublicAPITests", ["ChatSDK", "E2ECrypto", "ChatTestKit"]),
     tests("ChatCLITests", ["chat-cli", "ChatSDK"], data: ["Scripts"]),
     tests(

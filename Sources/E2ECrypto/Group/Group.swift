@@ -78,6 +78,9 @@ public struct Group: ~Copyable, Sendable {
   public var ownLeafIndex: LeafIndex { state.ownLeaf }
   /// The extensions that all members agree on.
   public var extensions: [Extension] { state.context.extensions }
+  /// Who may send proposals from outside (RFC 9420 section 12.1.8.1).
+  /// - Throws: ``MLSError/Code/malformed`` if the extension is not what it should be.
+  public func externalSenders() throws(MLSError) -> [ExternalSender] { try extensions.externalSenders() }
   /// The encoded group context (RFC 9420 section 8.1).
   public var groupContext: [UInt8] { state.contextBytes }
   public var treeHash: [UInt8] { state.context.treeHash }

@@ -42,6 +42,9 @@ public struct KeyPackageBundle: Sendable {
   /// The package as an MLSMessage, as it is published.
   public var message: [UInt8] { MLSMessage.keyPackage(keyPackage).encoded }
 
+  /// The private keys in the serialised form of the suite's KEM, for transcripts of tests between implementations.
+  package var privateKeys: (initKey: Secret, leafKey: Secret) { (initKey.secret, leafKey.secret) }
+
   /// The bundle with its private keys, to be stored sealed.
   public func encodeState() -> Secret {
     var writer = SecretWriter()
