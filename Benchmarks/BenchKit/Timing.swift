@@ -42,12 +42,16 @@ package func fixed(_ value: Double, _ digits: Int = 1) -> String {
 }
 
 /// A row of a table, shown at once: the next may take a while.
-package func row(_ cells: String...) {
+package func row(_ cells: String...) { row(cells) }
+
+package func row(_ cells: [String]) {
   print("| " + cells.joined(separator: " | ") + " |")
   fflush(nil)
 }
 
-package func header(_ cells: String...) {
+package func header(_ cells: String...) { header(cells) }
+
+package func header(_ cells: [String]) {
   print("| " + cells.joined(separator: " | ") + " |")
   print("|" + cells.map { _ in "---|" }.joined())
 }

@@ -11,6 +11,11 @@ enum Fixture {
   static let suite3 = CipherSuite(rawValue: 3)
 
   static let onOneCore = GroupPolicy()
+  static let onTwoCores = {
+    var policy = GroupPolicy()
+    policy.maxThreads = 2
+    return policy
+  }()
 
   struct Broken: Error { var what: String }
 
@@ -82,8 +87,8 @@ enum Fixture {
 
     init(_ count: Int, _ suite: CipherSuite) throws { try self.init(Fixture.people(1..<count, suite), suite) }
 
-    init(_ people: [Person], _ suite: CipherSuite) throws {
-      creator = try Fixture.creator(suite)
+    init(_ people: [Person], _ suite: CipherSuite, policy: GroupPolicy = onOneCore) throws {
+      creator = try Fixture.creator(suite, policy: policy)
       self.people = people
       (commit, welcome) = try creator.commit(people.map(\.add), path: false)
     }

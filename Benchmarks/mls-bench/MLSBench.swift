@@ -1,12 +1,26 @@
 import BenchKit
 
-/// All that `./dev bench mls` shows.
+/// What `./dev bench mls` shows, part by part.
 enum MLSBench {
-  static func run() throws {
-    section("Budgets")
-    let over = try BudgetTable.print()
-    print(over == 0 ? "\nAll within their budgets." : "\nOver their budget: \(over).")
-  }
+  static let parts: [(name: String, title: String, run: @Sendable () throws -> Void)] = [
+    (
+      "budgets", "Budgets, suite 3",
+      {
+        let over = try BudgetTable.print()
+        print(over == 0 ? "\nAll are within their budgets." : "\nOver their budget: \(over).")
+      }
+    ),
+    ("peers", "Beside peers", { try PeerTable.print() }),
+    ("growth", "Growth, suite 3", { try GrowthTable.print() }),
+    ("suites", "All suites", { try SuiteTable.print() }),
+    ("sizes", "Sizes, suite 3", { try SizeTable.print() }),
+  ]
 
-  private static func section(_ title: String) { print("\n### \(title)\n") }
+  static func run(_ chosen: [String]) throws {
+    Machine.describe()
+    for part in parts where chosen.isEmpty || chosen.contains(part.name) {
+      print("\n### \(part.title)\n")
+      try part.run()
+    }
+  }
 }

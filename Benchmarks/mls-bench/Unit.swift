@@ -77,6 +77,8 @@ final class Unit {
 /// Memory that stays for as long as the program: what the units work on.
 private enum Buffers {
   static func random(_ count: Int) -> UnsafeMutablePointer<UInt8> {
+    // Without this libsodium keeps to its portable code: another X25519 than everybody who uses the library gets.
+    precondition(sodium_init() >= 0)
     let buffer = UnsafeMutablePointer<UInt8>.allocate(capacity: count)
     buffer.initialize(repeating: 0, count: count)
     randombytes_buf(buffer, count)

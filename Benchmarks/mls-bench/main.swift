@@ -5,11 +5,12 @@ import Glibc
 let words = Array(CommandLine.arguments.dropFirst())
 switch words.first {
 case "op": try Operation.run(Array(words.dropFirst()))
-case "holding": try MemoryBench.hold(words[1], words[2])
-case nil:
-  Machine.describe()
-  try MLSBench.run()
+case "holding" where words.count == 3: try MemoryBench.hold(words[1], words[2])
 default:
-  print("usage: mls-bench [op NAME COUNT [SUITE]]")
-  exit(1)
+  guard words.allSatisfy({ word in MLSBench.parts.contains { $0.name == word } }) else {
+    print("usage: mls-bench [PART ...] or mls-bench op NAME COUNT [SUITE]")
+    for part in MLSBench.parts { print("  \(part.name)  \(part.title)") }
+    exit(1)
+  }
+  try MLSBench.run(words)
 }
