@@ -86,6 +86,8 @@ final class ClientContext: Sendable {
     policy.maxPastEpochs = Int(Limits.pastEpochs)
     // A leaver's proposal is committed by whoever is online; a message that was written offline must not wait for it.
     policy.commitsBeforeSending = false
+    // Joining a large room is mostly checking signatures; more than four cores are better left to others.
+    policy.maxThreads = min(4, Parallel.availableCores)
     return policy
   }
 

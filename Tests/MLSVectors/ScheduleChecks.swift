@@ -37,11 +37,12 @@ enum ScheduleChecks {
     let (publicKey, content) = (try sign.hex("pub"), try sign.hex("content"))
     try sign.expect("pub", key.publicKey)
     try require(
-      suite.isValid(signature: try sign.hex("signature"), key: publicKey, label, content),
+      suite.isValid(signature: try sign.hex("signature"), key: publicKey, label) { $0.writeBytes(content) },
       "sign_with_label.signature does not verify")
-    let signature = try suite.sign(key, label, content)
+    let signature = try suite.sign(key, label) { $0.writeBytes(content) }
     try require(
-      suite.isValid(signature: signature, key: publicKey, label, content), "our own signature does not verify")
+      suite.isValid(signature: signature, key: publicKey, label) { $0.writeBytes(content) },
+      "our own signature does not verify")
 
     let encrypt = try vector.field("encrypt_with_label")
     try require(

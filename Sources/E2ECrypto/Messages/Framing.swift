@@ -118,16 +118,12 @@ struct FramedContent: Hashable, Sendable, WireCodable {
   }
 
   /// What the signature covers: FramedContentTBS. `context` is the encoded group context of the message's epoch.
-  func signedBytes(as format: WireFormat, context: [UInt8]) -> [UInt8] {
-    var writer = Writer(reserving: context.count + 512)
+  func encodeSigned(as format: WireFormat, context: [UInt8], into writer: inout Writer) {
     writer.write(ProtocolVersion.mls10)
     writer.write(format)
-    write(into: &writer)
+    encode(into: &writer)
     if sender.signsContext { writer.writeBytes(context) }
-    return writer.bytes
   }
-
-  private func write(into writer: inout Writer) { encode(into: &writer) }
 }
 
 /// The signature, and of a commit the confirmation tag (RFC 9420 section 6.1).

@@ -69,22 +69,16 @@ struct GroupInfo: Hashable, Sendable, WireCodable {
   }
 
   func encode(into writer: inout Writer) {
-    encodeUnsigned(into: &writer)
+    encodeSigned(into: &writer)
     writer.writeVector(signature)
   }
 
-  private func encodeUnsigned(into writer: inout Writer) {
+  /// What the signature covers: GroupInfoTBS.
+  func encodeSigned(into writer: inout Writer) {
     writer.write(context)
     writer.writeList(extensions)
     writer.writeVector(confirmationTag)
     writer.write(signer)
-  }
-
-  /// What the signature covers: GroupInfoTBS.
-  var signedBytes: [UInt8] {
-    var writer = Writer()
-    encodeUnsigned(into: &writer)
-    return writer.bytes
   }
 }
 

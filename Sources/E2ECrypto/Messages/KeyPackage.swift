@@ -35,23 +35,17 @@ public struct KeyPackage: Hashable, Sendable, WireCodable {
   }
 
   public func encode(into writer: inout Writer) {
-    encodeUnsigned(into: &writer)
+    encodeSigned(into: &writer)
     writer.writeVector(signature)
   }
 
-  private func encodeUnsigned(into writer: inout Writer) {
+  /// What the signature covers: KeyPackageTBS.
+  func encodeSigned(into writer: inout Writer) {
     writer.write(version)
     writer.write(cipherSuite)
     writer.writeVector(initKey)
     writer.write(leafNode)
     writer.writeList(extensions)
-  }
-
-  /// What the signature covers: KeyPackageTBS.
-  var signedBytes: [UInt8] {
-    var writer = Writer(reserving: 768)
-    encodeUnsigned(into: &writer)
-    return writer.bytes
   }
 
   /// Whether the package may be used for more than one group.

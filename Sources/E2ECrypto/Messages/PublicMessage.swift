@@ -57,7 +57,7 @@ struct PublicMessage: Hashable, Sendable, WireCodable {
     _ content: FramedContent, _ auth: FramedContentAuthData, context: [UInt8]
   ) -> [UInt8] {
     var writer = Writer(reserving: context.count + 768)
-    writer.writeBytes(content.signedBytes(as: .publicMessage, context: context))
+    content.encodeSigned(as: .publicMessage, context: context, into: &writer)
     auth.encode(into: &writer)
     return writer.bytes
   }

@@ -16,10 +16,10 @@ extension Unverified<AuthenticatedContent> {
 
   /// Checks the signature (RFC 9420 section 6.1). `context` is the encoded group context of the message's epoch.
   func verified(_ suite: Suite, key: [UInt8], context: [UInt8]) throws(MLSError) -> AuthenticatedContent {
-    let bytes = value.content.signedBytes(as: value.format, context: context)
-    guard suite.isValid(signature: value.auth.signature, key: key, "FramedContentTBS", bytes) else {
-      throw MLSError(.badSignature)
+    let holds = suite.isValid(signature: value.auth.signature, key: key, "FramedContentTBS") {
+      value.content.encodeSigned(as: value.format, context: context, into: &$0)
     }
+    guard holds else { throw MLSError(.badSignature) }
     return value
   }
 }
@@ -29,7 +29,9 @@ extension AuthenticatedContent {
   init(
     signing content: FramedContent, as format: WireFormat, _ suite: Suite, key: SigningKey, context: [UInt8]
   ) throws(MLSError) {
-    let signature = try suite.sign(key, "FramedContentTBS", content.signedBytes(as: format, context: context))
+    let signature = try suite.sign(key, "FramedContentTBS") {
+      content.encodeSigned(as: format, context: context, into: &$0)
+    }
     self.init(
       format: format, content: content, auth: FramedContentAuthData(signature: signature, confirmationTag: nil))
   }
@@ -39,15 +41,16 @@ extension Unverified<LeafNode> {
   /// Checks the leaf's signature (RFC 9420 section 7.3).
   func verified(_ suite: Suite, at place: LeafPlace?) throws(MLSError) -> LeafNode {
     try Rule.leafSignature.require(
-      suite.isValid(
-        signature: value.signature, key: value.signatureKey, "LeafNodeTBS", value.signedBytes(at: place)))
+      suite.isValid(signature: value.signature, key: value.signatureKey, "LeafNodeTBS") {
+        value.encodeSigned(at: place, into: &$0)
+      })
     return value
   }
 }
 
 extension LeafNode {
   mutating func sign(_ suite: Suite, key: SigningKey, at place: LeafPlace?) throws(MLSError) {
-    signature = try suite.sign(key, "LeafNodeTBS", signedBytes(at: place))
+    signature = try suite.sign(key, "LeafNodeTBS") { encodeSigned(at: place, into: &$0) }
   }
 }
 
@@ -55,8 +58,9 @@ extension Unverified<KeyPackage> {
   /// Checks the package's signature, not the leaf's (RFC 9420 section 10.1).
   func verified(_ suite: Suite) throws(MLSError) -> KeyPackage {
     try Rule.keyPackageSignature.require(
-      suite.isValid(
-        signature: value.signature, key: value.leafNode.signatureKey, "KeyPackageTBS", value.signedBytes))
+      suite.isValid(signature: value.signature, key: value.leafNode.signatureKey, "KeyPackageTBS") {
+        value.encodeSigned(into: &$0)
+      })
     return value
   }
 }
@@ -65,7 +69,7 @@ extension KeyPackage {
   func signed(_ suite: Suite, key: SigningKey) throws(MLSError) -> KeyPackage {
     KeyPackage(
       cipherSuite: cipherSuite, initKey: initKey, leafNode: leafNode, extensions: extensions,
-      signature: try suite.sign(key, "KeyPackageTBS", signedBytes))
+      signature: try suite.sign(key, "KeyPackageTBS") { encodeSigned(into: &$0) })
   }
 }
 
@@ -78,13 +82,13 @@ extension Unverified<GroupInfo> {
   /// Checks the signature (RFC 9420 section 12.4.3).
   func verified(_ suite: Suite, key: [UInt8]) throws(MLSError) -> GroupInfo {
     try Rule.welcomeSignature.require(
-      suite.isValid(signature: value.signature, key: key, "GroupInfoTBS", value.signedBytes))
+      suite.isValid(signature: value.signature, key: key, "GroupInfoTBS") { value.encodeSigned(into: &$0) })
     return value
   }
 }
 
 extension GroupInfo {
   mutating func sign(_ suite: Suite, key: SigningKey) throws(MLSError) {
-    signature = try suite.sign(key, "GroupInfoTBS", signedBytes)
+    signature = try suite.sign(key, "GroupInfoTBS") { encodeSigned(into: &$0) }
   }
 }

@@ -13,8 +13,6 @@ extension CipherSuite {
 
 /// The primitives as MLS uses them: bound to the protocol and to a purpose by a label (RFC 9420 sections 5.1, 5.2 and 8).
 extension CipherSuite.Algorithms {
-  private static var prefix: [UInt8] { Array("MLS 1.0 ".utf8) }
-
   var number: UInt16 { suite.rawValue }
 
   func hash(_ bytes: [UInt8]) -> [UInt8] { Digest.hash(hash, bytes) }
@@ -42,17 +40,21 @@ extension CipherSuite.Algorithms {
   func expandWithLabel(
     _ secret: Secret, _ label: StaticString, context: [UInt8] = [], length: Int
   ) throws(MLSError) -> Secret {
-    try expandWithLabel(secret, label: label.bytes, context: context, length: length)
+    try label.withUTF8Buffer { label in
+      Result { () throws(MLSError) in
+        try expandWithLabel(secret, label: label, context: context, length: length)
+      }
+    }.get()
   }
 
   /// As above, with a label that the application chose.
   func expandWithLabel(
-    _ secret: Secret, label: [UInt8], context: [UInt8], length: Int
+    _ secret: Secret, label: some Collection<UInt8>, context: [UInt8], length: Int
   ) throws(MLSError) -> Secret {
     guard let short = UInt16(exactly: length) else { throw MLSError(.outOfBounds) }
     var writer = Writer(reserving: label.count + context.count + 24)
     writer.write(short)
-    writer.writeVector(Self.prefix + label)
+    writer.writeLabel(label)
     writer.writeVector(context)
     do {
       return try KDF.expand(hash, key: secret, info: writer.bytes, length: length)
@@ -79,26 +81,33 @@ extension CipherSuite.Algorithms {
     HMAC.verify(mac, hash, key: key, message: message)
   }
 
-  private func signContent(_ label: StaticString, _ content: [UInt8]) -> [UInt8] {
-    var writer = Writer(reserving: content.count + 48)
-    writer.writeVector(Self.prefix + label.bytes)
-    writer.writeVector(content)
-    return writer.bytes
-  }
-
-  func sign(_ key: SigningKey, _ label: StaticString, _ content: [UInt8]) throws(MLSError) -> [UInt8] {
+  /// SignWithLabel (RFC 9420 section 5.1.2) of what `write` writes.
+  func sign(
+    _ key: SigningKey, _ label: StaticString, _ write: (inout Writer) -> Void
+  ) throws(MLSError) -> [UInt8] {
     guard key.scheme == signature else { throw MLSError(.identityMismatch) }
-    do { return try key.sign(signContent(label, content)) } catch { throw MLSError(.fault) }
+    do { return try key.sign(labelled(label, write)) } catch { throw MLSError(.fault) }
   }
 
-  func isValid(signature bytes: [UInt8], key: [UInt8], _ label: StaticString, _ content: [UInt8]) -> Bool {
-    signature.verify(publicKey: key, message: signContent(label, content), signature: bytes)
+  /// VerifyWithLabel (RFC 9420 section 5.1.2) of what `write` writes.
+  func isValid(
+    signature bytes: [UInt8], key: [UInt8], _ label: StaticString, _ write: (inout Writer) -> Void
+  ) -> Bool {
+    signature.verify(publicKey: key, message: labelled(label, write), signature: bytes)
+  }
+
+  /// SignContent and EncryptContext: a label, then the content, each with its length.
+  private func labelled(_ label: StaticString, _ write: (inout Writer) -> Void) -> [UInt8] {
+    var writer = Writer(reserving: 512)
+    writer.writeLabel(label)
+    writer.writeNested(write)
+    return writer.bytes
   }
 
   // MARK: Public-key encryption
 
   private func encryptContext(_ label: StaticString, _ context: [UInt8]) -> [UInt8] {
-    signContent(label, context)
+    labelled(label) { $0.writeBytes(context) }
   }
 
   /// What seals secrets to many keys under one context, however long, that is hashed but once.
@@ -136,6 +145,19 @@ struct LabelledSealer {
       let sealed = try hpke.seal(to: key, info: info, plaintext: plaintext)
       return HPKECiphertext(kemOutput: sealed.kemOutput, ciphertext: sealed.ciphertext)
     } catch { throw MLSError.rejected(.leafKeysWellFormed) }
+  }
+}
+
+extension Writer {
+  /// Appends a label as every use of a key bears it: bound to the protocol.
+  fileprivate mutating func writeLabel(_ label: some Collection<UInt8>) {
+    writeLength(8 + label.count)
+    writeBytes("MLS 1.0 ".utf8)
+    writeBytes(label)
+  }
+
+  fileprivate mutating func writeLabel(_ label: StaticString) {
+    label.withUTF8Buffer { writeLabel($0) }
   }
 }
 

@@ -142,15 +142,13 @@ public struct LeafNode: Hashable, Sendable, WireCodable {
   }
 
   /// What the signature covers: LeafNodeTBS. The place is of use only to leaves made within a group.
-  func signedBytes(at place: LeafPlace?) -> [UInt8] {
-    var writer = Writer(reserving: 512)
+  func encodeSigned(at place: LeafPlace?, into writer: inout Writer) {
     encodeUnsigned(into: &writer)
-    if case .keyPackage = source { return writer.bytes }
+    if case .keyPackage = source { return }
     if let place {
       writer.write(place.groupID)
       writer.write(place.index)
     }
-    return writer.bytes
   }
 
   var parentHash: [UInt8]? {
