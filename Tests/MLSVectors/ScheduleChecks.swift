@@ -14,20 +14,18 @@ enum ScheduleChecks {
     let expand = try vector.field("expand_with_label")
     try expand.expect(
       "out",
-      suite.expandWithLabel(
-        expand.secret("secret"), label: Array(expand.string("label").utf8), context: expand.hex("context"),
-        length: expand.int("length")))
+      suite.expander(expand.secret("secret")).expand(
+        label: expand.string("label").utf8, context: expand.hex("context"), length: expand.int("length")))
     let derive = try vector.field("derive_secret")
     try derive.expect(
       "out",
-      suite.expandWithLabel(
-        derive.secret("secret"), label: Array(derive.string("label").utf8), context: [], length: suite.hashSize))
+      suite.expander(derive.secret("secret")).expand(
+        label: derive.string("label").utf8, context: [], length: suite.hashSize))
     let tree = try vector.field("derive_tree_secret")
     try tree.expect(
       "out",
-      suite.expandWithLabel(
-        tree.secret("secret"), label: Array(tree.string("label").utf8), context: tree.uint32("generation").encoded,
-        length: tree.int("length")))
+      suite.expander(tree.secret("secret")).expand(
+        label: tree.string("label").utf8, context: tree.uint32("generation").encoded, length: tree.int("length")))
 
     // The labels of these functions are static text; the vectors all use the functions' names.
     let sign = try vector.field("sign_with_label")

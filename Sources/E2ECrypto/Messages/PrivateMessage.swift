@@ -145,9 +145,10 @@ struct SenderData: Sendable, WireCodable {
   static func key(
     _ suite: Suite, secret: Secret, ciphertext: [UInt8]
   ) throws(MLSError) -> (key: Secret, nonce: [UInt8]) {
-    let sample = Array(ciphertext.prefix(suite.hashSize))
-    let key = try suite.expandWithLabel(secret, "key", context: sample, length: suite.keySize)
-    let nonce = try suite.expandWithLabel(secret, "nonce", context: sample, length: suite.nonceSize)
+    let sample = ciphertext.prefix(suite.hashSize)
+    let expander = suite.expander(secret)
+    let key = try expander.expand("key", context: sample, length: suite.keySize)
+    let nonce = try expander.expand("nonce", context: sample, length: suite.nonceSize)
     return (key, nonce.withBytes { Array($0) })
   }
 }

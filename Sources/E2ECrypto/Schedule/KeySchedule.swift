@@ -30,8 +30,9 @@ enum KeySchedule {
 
   /// What opens the group info of a welcome (RFC 9420 section 12.4.3.1).
   static func welcomeKey(_ suite: Suite, welcomeSecret: Secret) throws(MLSError) -> (key: Secret, nonce: [UInt8]) {
-    let key = try suite.expandWithLabel(welcomeSecret, "key", length: suite.keySize)
-    let nonce = try suite.expandWithLabel(welcomeSecret, "nonce", length: suite.nonceSize)
+    let welcome = suite.expander(welcomeSecret)
+    let key = try welcome.expand("key", length: suite.keySize)
+    let nonce = try welcome.expand("nonce", length: suite.nonceSize)
     return (key, nonce.withBytes { Array($0) })
   }
 }
@@ -51,15 +52,16 @@ struct EpochSecrets: Sendable {
   let initSecret: Secret
 
   init(_ suite: Suite, epochSecret: Secret) throws(MLSError) {
-    senderData = try suite.deriveSecret(epochSecret, "sender data")
-    encryption = try suite.deriveSecret(epochSecret, "encryption")
-    exporter = try suite.deriveSecret(epochSecret, "exporter")
-    external = try suite.deriveSecret(epochSecret, "external")
-    confirmation = try suite.deriveSecret(epochSecret, "confirm")
-    membership = try suite.deriveSecret(epochSecret, "membership")
-    resumption = try suite.deriveSecret(epochSecret, "resumption")
-    authenticator = try suite.deriveSecret(epochSecret, "authentication")
-    initSecret = try suite.deriveSecret(epochSecret, "init")
+    let epoch = suite.expander(epochSecret)
+    senderData = try epoch.derive("sender data")
+    encryption = try epoch.derive("encryption")
+    exporter = try epoch.derive("exporter")
+    external = try epoch.derive("external")
+    confirmation = try epoch.derive("confirm")
+    membership = try epoch.derive("membership")
+    resumption = try epoch.derive("resumption")
+    authenticator = try epoch.derive("authentication")
+    initSecret = try epoch.derive("init")
   }
 
   /// The secrets that an epoch needs as long as it lasts; the others have been consumed (RFC 9420 section 9.2).
@@ -84,7 +86,7 @@ struct EpochKeys: Sendable {
   func export(
     _ suite: Suite, label: [UInt8], context: [UInt8], length: Int
   ) throws(MLSError) -> Secret {
-    let derived = try suite.expandWithLabel(exporter, label: label, context: [], length: suite.hashSize)
+    let derived = try suite.expander(exporter).expand(label: label, context: [], length: suite.hashSize)
     return try suite.expandWithLabel(derived, "exported", context: suite.hash(context), length: length)
   }
 

@@ -37,38 +37,19 @@ extension CipherSuite.Algorithms {
 
   func extract(salt: Secret, _ key: Secret) -> Secret { KDF.extract(hash, salt: salt, inputKey: key) }
 
+  /// Takes a secret in, from which several others are to follow.
+  func expander(_ secret: Secret) -> LabelledExpander {
+    LabelledExpander(expander: KDF.Expander(hash, key: secret), hashSize: hashSize)
+  }
+
   func expandWithLabel(
     _ secret: Secret, _ label: StaticString, context: [UInt8] = [], length: Int
   ) throws(MLSError) -> Secret {
-    try label.withUTF8Buffer { label in
-      Result { () throws(MLSError) in
-        try expandWithLabel(secret, label: label, context: context, length: length)
-      }
-    }.get()
-  }
-
-  /// As above, with a label that the application chose.
-  func expandWithLabel(
-    _ secret: Secret, label: some Collection<UInt8>, context: [UInt8], length: Int
-  ) throws(MLSError) -> Secret {
-    guard let short = UInt16(exactly: length) else { throw MLSError(.outOfBounds) }
-    var writer = Writer(reserving: label.count + context.count + 24)
-    writer.write(short)
-    writer.writeLabel(label)
-    writer.writeVector(context)
-    do {
-      return try KDF.expand(hash, key: secret, info: writer.bytes, length: length)
-    } catch { throw MLSError(.outOfBounds) }
+    try expander(secret).expand(label, context: context, length: length)
   }
 
   func deriveSecret(_ secret: Secret, _ label: StaticString) throws(MLSError) -> Secret {
-    try expandWithLabel(secret, label, length: hashSize)
-  }
-
-  func deriveTreeSecret(
-    _ secret: Secret, _ label: StaticString, generation: UInt32, length: Int
-  ) throws(MLSError) -> Secret {
-    try expandWithLabel(secret, label, context: generation.encoded, length: length)
+    try expander(secret).derive(label)
   }
 
   var zeroSecret: Secret { .zeros(count: hashSize) }
@@ -132,6 +113,41 @@ extension CipherSuite.Algorithms {
 
   func deriveKeyPair(_ secret: Secret) throws(MLSError) -> HPKEPrivateKey {
     do { return try HPKEPrivateKey.deriveKeyPair(kem, inputKey: secret) } catch { throw MLSError(.fault) }
+  }
+}
+
+/// ExpandWithLabel and what rests on it, from one secret (RFC 9420 section 8).
+struct LabelledExpander: Sendable {
+  fileprivate let expander: KDF.Expander
+  fileprivate let hashSize: Int
+
+  /// ExpandWithLabel.
+  func expand(
+    _ label: StaticString, context: some Collection<UInt8> = [], length: Int
+  ) throws(MLSError) -> Secret {
+    try label.withUTF8Buffer { label in
+      Result { () throws(MLSError) in try expand(label: label, context: context, length: length) }
+    }.get()
+  }
+
+  /// As above, with a label that the application chose.
+  func expand(
+    label: some Collection<UInt8>, context: some Collection<UInt8>, length: Int
+  ) throws(MLSError) -> Secret {
+    guard let short = UInt16(exactly: length) else { throw MLSError(.outOfBounds) }
+    var info = Writer(reserving: label.count + context.count + 24)
+    info.write(short)
+    info.writeLabel(label)
+    info.writeVector(context)
+    do { return try expander.expand(info: info.bytes, length: length) } catch { throw MLSError(.outOfBounds) }
+  }
+
+  /// DeriveSecret.
+  func derive(_ label: StaticString) throws(MLSError) -> Secret { try expand(label, length: hashSize) }
+
+  /// DeriveTreeSecret (RFC 9420 section 9).
+  func derive(_ label: StaticString, generation: UInt32, length: Int) throws(MLSError) -> Secret {
+    try expand(label, context: generation.encoded, length: length)
   }
 }
 

@@ -27,13 +27,14 @@ struct Ratchet: Sendable {
   private mutating func step(_ suite: Suite) throws(MLSError) -> (generation: UInt32, key: StoredKey) {
     guard let secret else { throw MLSError(.ratchetExhausted) }
     let generation = next
+    let expander = suite.expander(secret)
     let key = StoredKey(
-      key: try suite.deriveTreeSecret(secret, "key", generation: generation, length: suite.keySize),
-      nonce: try suite.deriveTreeSecret(secret, "nonce", generation: generation, length: suite.nonceSize))
+      key: try expander.derive("key", generation: generation, length: suite.keySize),
+      nonce: try expander.derive("nonce", generation: generation, length: suite.nonceSize))
     if generation == .max {
       self.secret = nil
     } else {
-      self.secret = try suite.deriveTreeSecret(secret, "secret", generation: generation, length: suite.hashSize)
+      self.secret = try expander.derive("secret", generation: generation, length: suite.hashSize)
       next = generation + 1
     }
     return (generation, key)

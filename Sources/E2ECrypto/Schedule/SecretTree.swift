@@ -61,15 +61,17 @@ struct SecretTree: Sendable {
     }
     guard var secret = nodes.removeValue(forKey: node) else { throw MLSError(.fault) }
     while let children = node.children {
-      let left = try suite.expandWithLabel(secret, "tree", context: Array("left".utf8), length: suite.hashSize)
-      let right = try suite.expandWithLabel(secret, "tree", context: Array("right".utf8), length: suite.hashSize)
+      let expander = suite.expander(secret)
+      let left = try expander.expand("tree", context: "left".utf8, length: suite.hashSize)
+      let right = try expander.expand("tree", context: "right".utf8, length: suite.hashSize)
       let goesLeft = children.left.contains(leaf)
       nodes[goesLeft ? children.right : children.left] = goesLeft ? right : left
       (node, secret) = goesLeft ? (children.left, left) : (children.right, right)
     }
+    let expander = suite.expander(secret)
     ratchets[leaf] = Ratchets(
-      handshake: Ratchet(secret: try suite.deriveSecret(secret, "handshake")),
-      application: Ratchet(secret: try suite.deriveSecret(secret, "application")))
+      handshake: Ratchet(secret: try expander.derive("handshake")),
+      application: Ratchet(secret: try expander.derive("application")))
   }
 
   /// For an epoch that is over: its handshakes are of no more use, nor is what we would have sent.

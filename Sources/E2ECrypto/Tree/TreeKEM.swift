@@ -32,8 +32,9 @@ struct PathSecrets: Sendable {
     var secret = first
     for _ in 0..<count {
       secrets.append(secret)
-      keys.append(try suite.deriveKeyPair(try suite.deriveSecret(secret, "node")))
-      secret = try suite.deriveSecret(secret, "path")
+      let expander = suite.expander(secret)
+      keys.append(try suite.deriveKeyPair(try expander.derive("node")))
+      secret = try expander.derive("path")
     }
     return (secrets, keys, secret)
   }
