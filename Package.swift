@@ -33,7 +33,7 @@ let package = Package(
   name: "kin",
   products: [
     .library(name: "ChatSDK", targets: ["ChatSDK"]),
-    .library(name: "E2ECrypto", targets: ["E2ECrypto"]),
+    .library(name: "E2ECrypto", targets: ["E2ECrypto", "CryptoPrimitives"]),
     .library(name: "ChatTestKit", targets: ["ChatTestKit"]),
     .executable(name: "relay-server", targets: ["relay-server"]),
     .executable(name: "chat-cli", targets: ["chat-cli"]),

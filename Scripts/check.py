@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """The checks that need more than a shell line. Each takes a root folder and yields findings; none means well.
 
-usage: check.py imports|length|traps|paths|quickstart|wire|citations|hygiene
+usage: check.py imports|length|traps|paths|quickstart|articles|wire|citations|hygiene
 """
 
 import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 
@@ -227,6 +228,21 @@ def quickstart(root):
         yield f"{snippet_name}: {len(lines)} lines of code; ten are promised"
 
 
+# --- articles
+
+def articles(root):
+    """What an article quotes of a snippet, under a comment with its file and slice, is what the build compiles."""
+    for name in files(root, ".md", under=("Sources/",)):
+        for snippet, part, quoted in re.findall(
+            r"^<!-- (Snippets/\w+\.swift) (\w+) -->\n```swift\n(.*?)^```$", read(root, name), re.S | re.M):
+            code = read(root, snippet) if (root / snippet).exists() else ""
+            found = re.search(rf"^ *// snippet\.{part}\n(.*?)^ *(?:// snippet\.|\Z)", code, re.S | re.M)
+            if not found:
+                yield f"{name}: {snippet} has no part {part}"
+            elif textwrap.dedent(found.group(1)).strip() != quoted.strip():
+                yield f"{name}: {part} is not what {snippet} compiles"
+
+
 # --- wire
 
 def wire(root, document="docs/protocol.md"):
@@ -314,7 +330,7 @@ def hygiene(root):
                 yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {finding}"
 
 
-CHECKS = {check.__name__: check for check in (imports, length, traps, paths, quickstart, wire, citations, hygiene)}
+CHECKS = {check.__name__: check for check in (imports, length, traps, paths, quickstart, articles, wire, citations, hygiene)}
 
 
 def main():

@@ -19,6 +19,7 @@ Snippets | ChatSDK | |
 Tests | Testing E2ECrypto | |
 PublicAPITests | ChatSDK Testing | @testable | outsider
 """
+ARTICLE = "# A\n<!-- Snippets/QuickStart.swift show -->\n```swift\ntry await run()\n```\n"
 QUICK = "import ChatSDK\n// snippet.show\ntry await run()\n// snippet.hide\n"
 README = "# Kin\n[model](docs/threat-model.md) `Sources/E2ECrypto/`\n<!-- Snippets/QuickStart.swift -->\n```swift\nimport ChatSDK\n\ntry await run()\n```\n[wire](docs/protocol.md)\n"
 WIRE = """
@@ -82,6 +83,8 @@ FAULTS = [
     ("quickstart", "README.md", README.replace("await run", "await walk"), "not what"),
     ("quickstart", "Snippets/QuickStart.swift", "import ChatSDK\n", "markers"),
     ("quickstart", "Snippets/QuickStart.swift", QUICK.replace("try await run()\n", "let a = 1\n" * 11), "ten are promised"),
+    ("articles", "Sources/E2ECrypto/E2ECrypto.docc/A.md", ARTICLE.replace("await", "wait"), "not what"),
+    ("articles", "Sources/E2ECrypto/E2ECrypto.docc/A.md", ARTICLE.replace(" show", " gone"), "no part gone"),
     ("wire", "docs/protocol.md", WIRE.replace("/livez", "/alive"), "GET /livez is missing"),
     ("wire", "docs/protocol.md", WIRE + "| PUT | `/v1/gone` | a |\n", "PUT /v1/gone is not in"),
     ("wire", "docs/protocol.md", WIRE.replace("| 400", "| 401"), "invalid_request"),
