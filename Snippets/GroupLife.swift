@@ -33,7 +33,7 @@ func live() throws {
   try hers.merge(invitation)
   // snippet.join
   let joining = try Group.join(welcome: welcome, keyPackage: bundle, identity: bob)
-  print("to join \(joining.effects.members.count) members, at the invitation of leaf \(joining.effects.sender.leafIndex)")
+  print("leaf \(joining.effects.sender.leafIndex) invites to a group of \(joining.effects.members.count)")
   var his = joining.adopt()
   // snippet.talk
   try hear(hers.protect(Array("The roses are out.".utf8)), in: &his)
