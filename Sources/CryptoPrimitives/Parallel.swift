@@ -67,7 +67,8 @@ package enum Parallel {
   package static func map<Value: Sendable, Failure: Error>(
     _ count: Int, workers: Int, minimumChunk: Int = 8, _ body: @Sendable (Int) throws(Failure) -> Value
   ) throws(Failure) -> [Value] {
-    nonisolated(unsafe) let made = UnsafeMutablePointer<Value?>.allocate(capacity: max(1, count))
+    guard count > 0 else { return [] }
+    nonisolated(unsafe) let made = UnsafeMutablePointer<Value?>.allocate(capacity: count)
     made.initialize(repeating: nil, count: count)
     defer {
       made.deinitialize(count: count)

@@ -51,4 +51,10 @@ import Testing
     }
     #expect(calls.load(ordering: .relaxed) == 100)
   }
+
+  @Test(arguments: [-1, 0, 1, 9, 100])
+  func makesAValueOfEachNumberInOrder(count: Int) {
+    let made = Parallel.map(count, workers: 3, minimumChunk: 1) { "\($0)" }
+    #expect(made == (0..<max(0, count)).map(String.init))
+  }
 }

@@ -60,6 +60,17 @@ import Testing
     #expect(!SignatureScheme.ed25519.verify(publicKey: zero, message: [1, 2, 3], signature: zero + zero))
   }
 
+  /// Two signatures under a key with a part of order eight. By RFC 8032 section 5.1.7 a verifier may multiply by the cofactor,
+  /// which makes both valid, or not, which refuses the first. All members of a group must do the same: ours do not.
+  @Test func verifiesWithoutTheCofactor() {
+    let key = hex("cca551fbdf2df9e926527a60b7fe7a3c4efcb0f66465d73da2627f91421f74f4")
+    let commitment = hex("c08f0e87522d0821cef4bfd20eb6e2732abbf88e93a1da35ff9712c43be8c7a9")
+    let withTorsion = hex("feb587a114bcb9d48d548b689d08ce7480b798bef74a99b0a64d129ce56a8e03")
+    let without = hex("17fbf109a17dce4ecc374459d3fbec456558b4def2edc99b41c3594844a71105")
+    #expect(!SignatureScheme.ed25519.verify(publicKey: key, message: [0], signature: commitment + withTorsion))
+    #expect(SignatureScheme.ed25519.verify(publicKey: key, message: [19], signature: commitment + without))
+  }
+
   @Test func restoresFromSeedAndFromPair() throws {
     let key = SigningKey.generate()
     #expect(try SigningKey(seed: key.seed) == key)
