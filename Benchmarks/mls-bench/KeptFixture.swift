@@ -30,6 +30,10 @@ enum KeptFixture {
         epochPart: Secret(copying: parts[3 * place + 1]), messagePart: Secret(copying: parts[3 * place + 2]))
       return Fixture.Member(identity, try Group(restoring: state, identity: identity))
     }
-    return Fixture.Full(first: try member(0), second: try member(1), last: try member(2))
+    let full = Fixture.Full(first: try member(0), second: try member(1), last: try member(2))
+    // A restored group does not know its tree's hashes yet: one epoch on, it does.
+    let message = try full.first.commit(path: true).message
+    for member in [full.second, full.last] { try member.follow(message) }
+    return full
   }
 }
