@@ -28,7 +28,20 @@ public struct GroupPolicy: Sendable {
   public var customProposals: [CustomProposalType] = []
   /// Is asked about every credential that enters the group or changes; nil accepts all, which leaves the check to what
   /// the application makes of the effects of each commit and welcome.
-  public var credentialValidator: (any CredentialValidator)?
+  public var credentialValidator: (any CredentialValidator)? {
+    get { validator?.value }
+    set { validator = newValue.map(Validator.init) }
+  }
+
+  /// Held by reference. A stored existential would make the policy, each group and each pending join a value without a size
+  /// that is known in advance, and of those Swift 6.3 frees fields too early: in release builds a message that was taken out
+  /// of a pending join was gone once that had been adopted.
+  private var validator: Validator?
+
+  private final class Validator: Sendable {
+    let value: any CredentialValidator
+    init(_ value: any CredentialValidator) { self.value = value }
+  }
 
   public init() {}
 
