@@ -74,6 +74,10 @@ struct Outsider {
     bundle = try KeyPackageBundle.generate(
       suite: suite, identity: identity, capabilities: Capabilities(extensions: [knownExtension]), lifetime: lifetime)
   }
+
+  init(_ name: String, _ bundle: KeyPackageBundle) {
+    (self.name, identity, self.bundle) = (name, fixedIdentity(name), bundle)
+  }
 }
 
 /// A group of a few members, all in the same epoch.
