@@ -152,6 +152,23 @@ extension Rule {
   /// A SelfRemove comes from a member.
   public static let selfRemoveFromMember = Rule("E6.3-3")
 
+  // MARK: E4 Application data
+
+  /// A dictionary of application data is well-formed: sorted, no component twice.
+  public static let dictionaryWellFormed = Rule("E4.6-1")
+  /// An AppDataUpdate or AppEphemeral is for a component that the application knows.
+  public static let appDataComponentKnown = Rule("E4.7-1")
+  /// An AppDataUpdate removes only data that is there.
+  public static let appDataRemovePresent = Rule("E4.7-2")
+  /// A list has for one component either one removal or updates.
+  public static let appDataOneOperation = Rule("E4.7-3")
+  /// The component accepts the updates, and the group context has room for what they make.
+  public static let appDataAccepted = Rule("E4.7-4")
+  /// GroupContextExtensions leaves the dictionary as it is where all members must support AppDataUpdate.
+  public static let dictionaryByUpdate = Rule("E4.7-5")
+  /// The component accepts the data of an AppEphemeral.
+  public static let appEphemeralAccepted = Rule("E4.8-1")
+
   // MARK: 12.4 Commits
 
   /// A path is there where the proposals require one.

@@ -87,6 +87,7 @@ extension Group {
     let own = state.tree.leaf(ownLeafIndex)
     guard own?.capabilities.supportsProposal(proposal.type) == true else { throw MLSError(.unsupported) }
     try policy.requireKnown(proposal)
+    try policy.validate(proposal)
     if case .selfRemove = proposal { try ProposalList.validateSelfRemove(from: sender, in: state.tree) }
   }
 

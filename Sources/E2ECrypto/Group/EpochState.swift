@@ -11,6 +11,7 @@ struct EpochState: Sendable {
   let privateKeys: TreePrivate
   let secrets: EpochKeys
   var secretTree: SecretTree
+  var exporterTree: ExporterTree
   let interimTranscriptHash: [UInt8]
   let confirmationTag: [UInt8]
 
@@ -30,6 +31,7 @@ struct EpochState: Sendable {
     self.privateKeys = privateKeys
     self.secrets = secrets.kept
     secretTree = SecretTree(leafCount: tree.shape.leafCount, encryptionSecret: secrets.encryption)
+    exporterTree = ExporterTree(secrets.applicationExport)
     confirmationTag = tag
     interimTranscriptHash = TranscriptHash.interim(
       suite, confirmed: context.confirmedTranscriptHash, confirmationTag: tag)
@@ -38,7 +40,7 @@ struct EpochState: Sendable {
   /// An epoch from all of its parts.
   init(
     _ suite: Suite, context: GroupContext, tree: RatchetTree, privateKeys: TreePrivate, keys: EpochKeys,
-    secretTree: SecretTree, interimTranscriptHash: [UInt8], confirmationTag: [UInt8]
+    secretTree: SecretTree, exporterTree: ExporterTree, interimTranscriptHash: [UInt8], confirmationTag: [UInt8]
   ) {
     self.suite = suite
     self.context = context
@@ -47,6 +49,7 @@ struct EpochState: Sendable {
     self.privateKeys = privateKeys
     secrets = keys
     self.secretTree = secretTree
+    self.exporterTree = exporterTree
     self.interimTranscriptHash = interimTranscriptHash
     self.confirmationTag = confirmationTag
   }

@@ -93,11 +93,12 @@ extension Group {
       let received = ProposalSelection.choose(
         from: proposals.entries, with: kept, committer: ownLeafIndex, tree: state.tree, psks: pskStore,
         policy: policy)
-      // What the selection does not see, such as an add that lacks an extension proposed with it, shows here. Those who
-      // want to leave are not held by what others propose.
-      if !received.isEmpty, let plan = try? apply(received.map(\.sent), kept, now: now) { return plan }
-      let leaving = received.filter { $0.proposal == .selfRemove }
-      if !leaving.isEmpty, let plan = try? apply(leaving.map(\.sent), kept, now: now) { return plan }
+      // What the selection does not see, such as an add that lacks an extension proposed with it, or what a component
+      // says to the data for it, shows here. Those who want to leave are not held by what others propose.
+      for strength in 0...2 {
+        let chosen = received.filter { $0.proposal.robustness >= strength }.map(\.sent)
+        if !chosen.isEmpty, let plan = try? apply(chosen, kept, now: now) { return plan }
+      }
     }
     return try apply([], own, now: now)
   }

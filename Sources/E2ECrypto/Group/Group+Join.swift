@@ -138,6 +138,7 @@ extension Unverified<GroupInfo> {
     let (signer, context, extensions) = claimed
     try Rule.welcomeSuite.require(context.cipherSuite == suite.number)
     try Rule.extensionsUnique.require(!extensions.hasRepeatedTypes && !context.extensions.hasRepeatedTypes)
+    try Rule.dictionaryWellFormed.require(context.extensions.hasWellFormedAppData)
     guard let bytes = extensions[type: Extension.ratchetTreeType]?.data ?? given else { throw MLSError(.missingTree) }
     var tree = try RatchetTree(decoding: bytes, suite: suite)
     guard let leaf = tree.leaf(signer) else { throw MLSError.rejected(.welcomeSigner) }

@@ -110,7 +110,7 @@ extension Group {
     case .reInit(let parameters): try ProposalList.validate(parameters)
     case .externalInit: throw MLSError.rejected(.noExternalInit)
     case .groupContextExtensions(let extensions):
-      try Rule.extensionsUnique.require(!extensions.hasRepeatedTypes)
+      try extensions.validateForContext(replacing: self.extensions)
       if let required = try extensions.requiredCapabilities() {
         try Rule.requiredCapabilitiesMet.require(state.tree.index.allSupport(required))
       }

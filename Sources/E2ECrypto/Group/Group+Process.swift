@@ -131,8 +131,8 @@ extension Group {
       guard let before = state.member(place), let after = after(place) else { return nil }
       return CommitEffects.Update(before: before, after: after)
     }
-    if let extensions = list.groupContextExtensions, extensions != self.extensions {
-      effects.extensionsChanged = CommitEffects.ExtensionsChange(before: self.extensions, after: extensions)
+    if applied.extensions != extensions {
+      effects.extensionsChanged = CommitEffects.ExtensionsChange(before: extensions, after: applied.extensions)
     }
     effects.preSharedKeys = list.psks
     effects.reInit = list.reInit
@@ -158,6 +158,7 @@ extension EpochState {
         senderData: blank, exporter: blank, external: blank, membership: blank, resumption: blank,
         authenticator: blank, initSecret: blank),
       secretTree: SecretTree(leafCount: tree.shape.leafCount, encryptionSecret: blank),
+      exporterTree: ExporterTree(blank),
       interimTranscriptHash: interimTranscriptHash, confirmationTag: confirmationTag)
   }
 }

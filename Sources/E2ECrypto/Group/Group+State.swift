@@ -149,14 +149,16 @@ extension EpochState {
   func encodeSecret(into writer: inout SecretWriter) {
     secrets.encode(into: &writer)
     secretTree.encode(into: &writer)
+    exporterTree.encode(into: &writer)
   }
 
   init(_ known: Public, from reader: inout Reader) throws(WireError) {
     let keys = try EpochKeys(from: &reader)
     let secretTree = try SecretTree(from: &reader)
+    let exporterTree = try ExporterTree(from: &reader)
     self.init(
       known.suite, context: known.context, tree: known.tree, privateKeys: known.privateKeys, keys: keys,
-      secretTree: secretTree, interimTranscriptHash: known.interimTranscriptHash,
+      secretTree: secretTree, exporterTree: exporterTree, interimTranscriptHash: known.interimTranscriptHash,
       confirmationTag: known.confirmationTag)
   }
 }

@@ -45,7 +45,7 @@ public struct Group: ~Copyable, Sendable {
     let suite = try CipherSuite.algorithms(of: suite.rawValue)
     guard groupID.bytes.count <= Bounds.groupID else { throw MLSError(.outOfBounds) }
     try identity.requireUsable()
-    try Rule.extensionsUnique.require(!extensions.hasRepeatedTypes)
+    try extensions.validateForContext(replacing: [])
     var capabilities = capabilities
     capabilities.list(policy)
     capabilities.list(extensions + leafExtensions, suite: suite.number, credential: identity.credential.type)

@@ -26,6 +26,8 @@ public struct GroupPolicy: Sendable {
   /// The proposal types of the application's own. All members of a group must agree on them. They are listed in the own
   /// capabilities when a group is made or joined from outside; a key package is made with its own list.
   public var customProposals: [CustomProposalType] = []
+  /// The components of the application that proposals can bring data for. All members of a group must agree on them.
+  public var components: [ComponentID: any ApplicationComponent] = [:]
   /// Is asked about every credential that enters the group or changes; nil accepts all, which leaves the check to what
   /// the application makes of the effects of each commit and welcome.
   public var credentialValidator: (any CredentialValidator)? {

@@ -26,6 +26,7 @@ struct ProposalList: Sendable {
   private(set) var groupContextExtensions: [Extension]?
   private(set) var reInit: ReInit?
   private(set) var externalInit: [UInt8]?
+  private var appData = AppDataChanges()
   /// The key of the group that this one begins as the successor or a branch of, which no other list may name.
   private let origin: PreSharedKeyID?
   private var changedLeaves: Set<LeafIndex> = []
@@ -56,7 +57,10 @@ struct ProposalList: Sendable {
     if reInit != nil { try Rule.reInitAlone.require(all.count == 1) }
     if committer == .joiner { try Rule.externalOneInit.require(externalInit != nil) }
     try requireSupport(in: tree)
-    for sent in all { try policy.requireKnown(sent.proposal) }
+    for sent in all {
+      try policy.requireKnown(sent.proposal)
+      try policy.validate(sent.proposal)
+    }
   }
 
   private mutating func append(
@@ -101,7 +105,8 @@ struct ProposalList: Sendable {
       try Rule.noOwnRemove.require(committer != .member(leaf))
       try Rule.oneChangePerLeaf.require(changedLeaves.insert(leaf).inserted)
       selfRemoves.append(leaf)
-    case .appDataUpdate, .appEphemeral, .custom: break
+    case .appDataUpdate(let update): try appData.append(update)
+    case .appEphemeral, .custom: break
     }
     all.append(sent)
   }
@@ -149,7 +154,7 @@ extension ProposalList {
   ) throws(MLSError) -> AppliedProposals {
     let groupID = context.groupID
     var tree = current
-    let extensions = groupContextExtensions ?? context.extensions
+    var extensions = groupContextExtensions ?? context.extensions
     let leaves = LeafValidation(suite: tree.suite, groupExtensions: extensions, maxLifetime: policy.maxLifetime)
     let credentials = policy.credentials(in: groupID)
 
@@ -179,12 +184,18 @@ extension ProposalList {
       try Rule.leafCredentialSupport.require(tree.index.credentialsAreSupported)
     }
     if let groupContextExtensions {
+      try groupContextExtensions.validateForContext(replacing: context.extensions)
       if let required = try groupContextExtensions.requiredCapabilities() {
         try Rule.requiredCapabilitiesMet.require(tree.index.allSupport(required))
       }
       try Rule.groupExtensionsSupported.require(
         groupContextExtensions.allSatisfy { tree.index.allSupportExtension($0.type) })
       try credentials.requireExternalSenders(in: groupContextExtensions, before: context.extensions)
+    }
+    if !appData.isEmpty {
+      extensions = try appData.applied(to: extensions, policy: policy)
+      try Rule.groupExtensionsSupported.require(
+        tree.index.allSupportExtension(Extension.appDataDictionaryType))
     }
     return AppliedProposals(tree: tree, extensions: extensions, added: added)
   }

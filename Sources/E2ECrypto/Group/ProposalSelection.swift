@@ -13,6 +13,7 @@ struct ProposalSelection {
   private var changedLeaves: Set<LeafIndex> = []
   private var newKeys: Set<[UInt8]> = []
   private var hasExtensions = false
+  private var appData = AppDataChanges()
   private var pskNames: Set<PreSharedKeyID> = []
 
   /// The chosen ones, in the order of arrival. `own` are those that are in the commit anyway.
@@ -49,7 +50,8 @@ struct ProposalSelection {
       case .add(let keyPackage): take(keyPackage.leafNode)
       case .groupContextExtensions: hasExtensions = true
       case .preSharedKey(let id): pskNames.insert(id)
-      case .update, .externalInit, .reInit, .selfRemove, .appDataUpdate, .appEphemeral, .custom: break
+      case .appDataUpdate(let update): try? appData.append(update)
+      case .update, .externalInit, .reInit, .selfRemove, .appEphemeral, .custom: break
       }
     }
   }
@@ -89,7 +91,9 @@ struct ProposalSelection {
       guard case .member(let leaf) = entry.sender, leaf != committer, tree.leaf(leaf) != nil, isSupported(entry),
         changedLeaves.insert(leaf).inserted
       else { return }
-    case .appDataUpdate, .appEphemeral, .custom:
+    case .appDataUpdate(let update):
+      guard isSupported(entry), (try? appData.append(update)) != nil else { return }
+    case .appEphemeral, .custom:
       guard isSupported(entry) else { return }
     case .reInit, .externalInit: return
     }
@@ -98,6 +102,7 @@ struct ProposalSelection {
 
   private func isSupported(_ entry: ProposalCache.Entry) -> Bool {
     tree.index.allSupportProposal(entry.proposal.type) && (try? policy.requireKnown(entry.proposal)) != nil
+      && (try? policy.validate(entry.proposal)) != nil
   }
 }
 
@@ -108,6 +113,16 @@ extension Proposal {
     case .selfRemove: 0
     case .remove: 1
     default: 2
+    }
+  }
+
+  /// How long a proposal is kept in a commit that cannot stand as it is: the application's own go first, those who want to
+  /// leave stay to the end.
+  var robustness: Int {
+    switch self {
+    case .appDataUpdate, .appEphemeral, .custom: 0
+    case .selfRemove: 2
+    default: 1
     }
   }
 }

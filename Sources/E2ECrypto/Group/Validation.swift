@@ -51,6 +51,10 @@ struct LeafValidation {
       try Rule.leafRequiredCapabilities.require(capabilities.supports(required))
     }
     try Rule.groupExtensionsSupported.require(groupExtensions.allSatisfy { capabilities.supportsExtension($0.type) })
+    // Only where every member knows what it should be, so that all come to the same verdict.
+    if groupExtensions[type: Extension.appDataDictionaryType] != nil {
+      try Rule.dictionaryWellFormed.require(leaf.extensions.hasWellFormedAppData)
+    }
   }
 
   private func validate(_ lifetime: Lifetime, as place: Place) throws(MLSError) {

@@ -27,6 +27,8 @@ extension Extension {
   public static let requiredCapabilitiesType: UInt16 = 3
   public static let externalPubType: UInt16 = 4
   public static let externalSendersType: UInt16 = 5
+  /// By draft-ietf-mls-extensions, which suggests the number.
+  public static let appDataDictionaryType: UInt16 = 6
   public static let lastResortType: UInt16 = 10
 
   /// The types that every client knows, so that they are listed nowhere (RFC 9420 section 7.2).

@@ -49,7 +49,11 @@ public struct KeyPackage: Hashable, Sendable, WireCodable {
   }
 
   /// Whether the package may be used for more than one group.
-  public var isLastResort: Bool { extensions[type: Extension.lastResortType] != nil }
+  ///
+  /// Marked by the extension of that name or, as later versions of draft-ietf-mls-extensions have it, by the component.
+  public var isLastResort: Bool {
+    extensions[type: Extension.lastResortType] != nil || (try? extensions.appData())?[.lastResortKeyPackage] != nil
+  }
 
   public var lifetime: Lifetime? {
     if case .keyPackage(let lifetime) = leafNode.source { lifetime } else { nil }

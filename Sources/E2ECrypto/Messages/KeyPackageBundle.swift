@@ -26,7 +26,8 @@ public struct KeyPackageBundle: Sendable {
     try identity.requireUsable()
     let initKey = HPKEPrivateKey.generate(suite.kem)
     let leafKey = HPKEPrivateKey.generate(suite.kem)
-    let packageExtensions = extensions + (lastResort ? [.lastResort] : [])
+    let packageExtensions =
+      lastResort ? try extensions.markedAsLastResort(capabilities) : extensions
     var capabilities = capabilities
     capabilities.list(packageExtensions + leafExtensions, suite: suite.number, credential: identity.credential.type)
     var leaf = LeafNode(

@@ -31,7 +31,7 @@ public enum Proposal: Hashable, Sendable, WireCodable {
     case .reInit: 5
     case .externalInit: 6
     case .groupContextExtensions: 7
-    case .appDataUpdate: 8
+    case .appDataUpdate: Self.appDataUpdateType
     case .appEphemeral: 9
     case .selfRemove: 10
     case .custom(let type, _): type
@@ -40,6 +40,8 @@ public enum Proposal: Hashable, Sendable, WireCodable {
 
   /// The types that every client knows, so that they are listed nowhere (RFC 9420 section 7.2).
   static func isDefault(_ type: UInt16) -> Bool { (1...7).contains(type) }
+
+  static let appDataUpdateType: UInt16 = 8
 
   /// The types that have a form of their own here, and zero, which is nobody's.
   static func isBuiltIn(_ type: UInt16) -> Bool { (0...10).contains(type) }

@@ -50,6 +50,8 @@ struct EpochSecrets: Sendable {
   let resumption: Secret
   let authenticator: Secret
   let initSecret: Secret
+  /// The root of the exporter tree, which holds it from then on (draft-ietf-mls-extensions section 4.4).
+  let applicationExport: Secret
 
   init(_ suite: Suite, epochSecret: Secret) throws(MLSError) {
     let epoch = suite.expander(epochSecret)
@@ -62,6 +64,7 @@ struct EpochSecrets: Sendable {
     resumption = try epoch.derive("resumption")
     authenticator = try epoch.derive("authentication")
     initSecret = try epoch.derive("init")
+    applicationExport = try epoch.derive("application_export")
   }
 
   /// The secrets that an epoch needs as long as it lasts; the others have been consumed (RFC 9420 section 9.2).
