@@ -89,7 +89,7 @@ extension Group {
     }
     if includingReceived, !proposals.isEmpty {
       // Who goes by itself is not removed as well (draft-ietf-mls-extensions section 6.3).
-      let kept = own.filter { proposal in !proposals.entries.contains { $0.removesItself(insteadOf: proposal) } }
+      let kept = proposals.withoutLeavers(own)
       let received = ProposalSelection.choose(
         from: proposals.entries, with: kept, committer: ownLeafIndex, tree: state.tree, psks: pskStore,
         policy: policy)

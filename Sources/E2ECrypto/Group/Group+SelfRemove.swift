@@ -44,11 +44,14 @@ extension ProposalList {
   }
 }
 
-extension ProposalCache.Entry {
-  /// Whether the sender goes by itself whom `proposal` removes.
-  func removesItself(insteadOf proposal: Proposal) -> Bool {
-    guard self.proposal == .selfRemove, case .remove(let leaf) = proposal else { return false }
-    return sender == .member(leaf)
+extension ProposalCache {
+  /// The proposals without those that remove somebody who goes by itself.
+  func withoutLeavers(_ own: [Proposal]) -> [Proposal] {
+    let leavers = Set(entries.lazy.filter { $0.proposal == .selfRemove }.map(\.sender))
+    guard !leavers.isEmpty else { return own }
+    return own.filter { proposal in
+      if case .remove(let leaf) = proposal { !leavers.contains(.member(leaf)) } else { true }
+    }
   }
 }
 

@@ -171,6 +171,40 @@ import WireCodec
     try Members(members.all + [joiner]).expectAgreement()
   }
 
+  @Test func requiredByTheGroup() throws {
+    let required = RequiredCapabilities(extensions: [0xff01], proposals: [Self.light], credentials: [1])
+    var members = try members(2)
+    try members.commit(by: 0, [.groupContextExtensions([.requiredCapabilities(required)])])
+    // Whoever lacks the type stays outside, however it comes.
+    let simple = try Invitee("simple")
+    let refused = MLSError.rejected(.leafRequiredCapabilities)
+    #expect(throws: refused) { try members[0].attempt([.add(simple.keyPackage)]) }
+    try expectRefusal(
+      .leafRequiredCapabilities, by: members[1], of: try members[0].forgeCommit([.add(simple.keyPackage)]))
+    #expect(throws: refused) {
+      _ = try Group.joinExternally(
+        groupInfo: try members[0].group.groupInfo(), identity: simple.identity,
+        capabilities: Capabilities(extensions: [0xff01]))
+    }
+    // And nobody can drop it, nor demand what one lacks.
+    var options = CommitOptions()
+    options.capabilities = Capabilities(extensions: [0xff01])
+    #expect(throws: refused) { _ = try members[0].commit(options: options) }
+    #expect(throws: refused) {
+      _ = try members[0].group.proposeUpdate(capabilities: Capabilities(extensions: [0xff01]))
+    }
+    for more in [
+      RequiredCapabilities(proposals: [0xf0aa]), RequiredCapabilities(credentials: [2]),
+      RequiredCapabilities(extensions: [0xff0a]),
+    ] {
+      #expect(throws: MLSError.rejected(.requiredCapabilitiesMet)) {
+        try members[0].attempt([.groupContextExtensions([.requiredCapabilities(more)])])
+      }
+    }
+    try members.commit(by: 1, joining: [try Invitee("able", capabilities: Self.capabilities)])
+    try members.expectAgreement()
+  }
+
   @Test func greaseIsCarriedAndIgnored() throws {
     let alice = try Client.create(
       "alice", capabilities: Self.capabilities.withGREASE(), leafExtensions: [.grease()], policy: Self.policy)

@@ -45,6 +45,11 @@ import WireCodec
     #expect(after.capabilities.extensions == [0xff01, 0xff02, 0xff03] && after.capabilities.proposals == [0xf00f])
     #expect(after.extensions == options.leafExtensions)
     #expect(try members[0].read(try members[1].say("me anew")).senderCredential == new.credential)
+    let stored = members[1].group.identity.encodeState()
+    let identity = try ClientIdentity(restoring: stored)
+    #expect(identity.credential == new.credential && identity.signingKey == new.signingKey)
+    let half = stored.withBytes { Secret(copying: Array($0.dropLast())) }
+    #expect(throws: MLSError(.malformed)) { _ = try ClientIdentity(restoring: half) }
     // Who restores the group must be who it is now.
     let state = members[1].group.encodeState()
     #expect(throws: MLSError(.identityMismatch)) { _ = try Group(restoring: state, identity: old) }

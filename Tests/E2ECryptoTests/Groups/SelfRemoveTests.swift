@@ -43,6 +43,28 @@ import WireCodec
     try members.expectAgreement()
   }
 
+  @Test func aSecondOneSplitsNobody() throws {
+    // A client that ignores the draft sends two, and they come to the others in different orders.
+    let members = try members(4)
+    let twin = try members[1].restored()
+    let first = try members[1].group.proposeSelfRemove()
+    let second = try twin.group.proposeSelfRemove(authenticatedData: [1])
+    for (place, messages) in [(0, [first, second]), (2, [second, first]), (3, [second, first])] {
+      for message in messages { try members[place].note(message) }
+      #expect(members[place].group.proposals.entries.count == 2)
+    }
+    #expect(throws: MLSError(.ownMessage)) { try members[1].note(second) }
+    let references = members[0].group.proposals.entries.map { ProposalOrRef.reference($0.reference) }
+    let both = Commit(proposals: references, path: try members[2].path().path)
+    try expectRefusal(.oneChangePerLeaf, by: members[0], of: try members[2].forge(.commit(both)))
+    let pending = try members[2].commit()
+    #expect(pending.effects.removed.count == 1)
+    let message = pending.message
+    try members[2].group.merge(pending)
+    for place in [0, 3] { try members[place].follow(message) }
+    try Members([members[0], members[2], members[3]]).expectAgreement()
+  }
+
   @Test func byReferenceOnly() throws {
     let members = try members(3)
     let commit = try members[0].forgeCommit([.selfRemove], path: try members[0].path().path)
