@@ -30,6 +30,7 @@ struct Decoder: Sendable {
     Decoder(name: "tree", run: readTree), Decoder(name: "header", run: readHeader),
     Decoder(name: "bundle", run: readBundle), Decoder(name: "pending", run: readPending),
     Decoder(name: "state", run: readState), Decoder(name: "secrets", run: readSecrets),
+    wire(AppDataDictionary.self), wire(ComponentsList.self),
   ]
 
   static func number(_ name: String) -> UInt8 {
@@ -137,6 +138,9 @@ private func decodeSeeds() throws -> [Target.Seed] {
   add("bundle", outsider.bundle.encodeState().exposed)
   add("LeafNode", keyPackage.leafNode.encoded)
   add("Credential", Credential.x509([[1, 2], [3]]).encoded, "x509")
+  add("Credential", Credential.custom(type: 0xf001, data: [1, 2]).encoded, "custom")
+  add("AppDataDictionary", AppDataDictionary([ComponentID(3): [1, 2], ComponentID(0x8000): []]).encoded)
+  add("ComponentsList", ComponentsList([.appComponents, ComponentID(0x8000)]).encoded)
 
   let proposals: [(String, Proposal)] = [
     ("add", .add(keyPackage)), ("remove", .remove(LeafIndex(1))),
@@ -145,6 +149,10 @@ private func decodeSeeds() throws -> [Target.Seed] {
     ("reinit", .reInit(ReInit(groupID: GroupID([1]), cipherSuite: 3, extensions: []))),
     ("externalinit", .externalInit(kemOutput: [UInt8](repeating: 7, count: 32))),
     ("extensions", .groupContextExtensions([Extension(type: knownExtension, data: [1]), .lastResort])),
+    ("custom", .custom(type: 0xf001, data: [1, 2, 3])), ("selfremove", .selfRemove),
+    ("appdata", .appDataUpdate(AppDataUpdate(component: ComponentID(0x8000), operation: .update([1, 2])))),
+    ("appdataremove", .appDataUpdate(AppDataUpdate(component: ComponentID(0x8000), operation: .remove))),
+    ("ephemeral", .appEphemeral(AppEphemeral(component: ComponentID(0x8000), data: [1]))),
   ]
   for (name, proposal) in proposals { add("Proposal", proposal.encoded, name) }
   for (name, proposal) in proposals.prefix(4) {

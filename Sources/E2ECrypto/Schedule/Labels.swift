@@ -166,7 +166,7 @@ struct LabelledSealer {
 
 extension Writer {
   /// Appends a label as every use of a key bears it: bound to the protocol.
-  fileprivate mutating func writeLabel(_ label: some Collection<UInt8>) {
+  mutating func writeLabel(_ label: some Collection<UInt8>) {
     writeLength(8 + label.count)
     writeBytes("MLS 1.0 ".utf8)
     writeBytes(label)

@@ -49,14 +49,23 @@ import WireCodec
     let alice = try members[0].restored()
     let application = try alice.say("hello")
     let commit = try alice.group.commit([.add(invitee.keyPackage)], options: options, now: someday)
-    let proposal = try alice.group.proposeUpdate()
+    let proposal = try alice.group.proposeUpdate(
+      identity: ClientIdentity(credential: .x509([[1], [2, 3]]), signingKey: .generate()))
+    let data = AppDataDictionary([ComponentID(1): [2], ComponentID(0x8000): [1, 2, 3]])
+    let own: [Proposal] = [
+      .selfRemove, .custom(type: 0xf001, data: [1, 2, 3]),
+      .appDataUpdate(AppDataUpdate(component: ComponentID(0x8000), operation: .update([1]))),
+      .appEphemeral(AppEphemeral(component: ComponentID(0x8000), data: [1])),
+      .groupContextExtensions([.appData(data)]),
+    ]
     let join = try Group.joinExternally(
       groupInfo: try alice.group.groupInfo(), identity: Client.identity("outsider"),
       capabilities: Capabilities(extensions: [0xff01]))
     let groupInfo = commit.groupInfo
     return [
       application, commit.message, try commit.requireWelcome(), try #require(groupInfo), proposal, join.message,
-      invitee.keyPackage.message,
+      invitee.keyPackage.message, try alice.forgePublic(.proposal(.selfRemove)),
+      try alice.forgePublic(.commit(Commit(proposals: own.map { .proposal($0) }, path: nil))),
     ]
   }
 
@@ -78,11 +87,16 @@ import WireCodec
     decode(AuthenticatedContent.self, bytes)
     decode(RequiredCapabilities.self, bytes)
     decode(CommitEffects.self, bytes)
+    decode(Credential.self, bytes)
+    decode(AppDataDictionary.self, bytes)
+    decode(ComponentsList.self, bytes)
     _ = try? RatchetTree.Nodes(decoding: bytes)
     _ = try? MessageHeader(of: bytes)
     let secret = Secret(copying: bytes)
     _ = try? PendingCommit(restoring: secret)
     _ = try? KeyPackageBundle(restoring: secret)
+    _ = try? ClientIdentity(restoring: secret)
+    _ = try? secret.decode { (reader) throws(WireError) in try ExporterTree(from: &reader) }
     _ = try? secret.decode { (reader) throws(WireError) in try GroupSecrets(from: &reader) }
     _ = try? secret.decode { (reader) throws(WireError) in try SecretTree(from: &reader) }
   }
