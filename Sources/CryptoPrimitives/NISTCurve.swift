@@ -118,12 +118,13 @@ final class NISTPrivateKey: @unchecked Sendable {
   private static func prepare(
     _ key: OpaquePointer, _ curve: NISTCurve, _ group: OpaquePointer, _ scalar: Secret
   ) throws(CryptoError) -> [UInt8] {
+    guard scalar.count == curve.scalarSize else { throw CryptoError(.invalidPrivateKey) }
     let number = scalar.withBytes { BN_bin2bn($0.octets, Int32($0.count), nil) }
     guard let number else { throw CryptoError(.outOfMemory) }
     defer { BN_clear_free(number) }
-    guard scalar.count == curve.scalarSize, BN_is_zero(number) == 0,
-      BN_cmp(number, EC_GROUP_get0_order(group)) < 0
-    else { throw CryptoError(.invalidPrivateKey) }
+    guard BN_is_zero(number) == 0, BN_cmp(number, EC_GROUP_get0_order(group)) < 0 else {
+      throw CryptoError(.invalidPrivateKey)
+    }
     guard let point = EC_POINT_new(group) else { throw CryptoError(.outOfMemory) }
     defer { EC_POINT_free(point) }
     // The key's own copy of the number is the one that OpenSSL marks for computation in constant time.

@@ -57,4 +57,22 @@ import Testing
     let made = Parallel.map(count, workers: 3, minimumChunk: 1) { "\($0)" }
     #expect(made == (0..<max(0, count)).map(String.init))
   }
+
+  /// The libraries' handles in one key are shared by all threads that use it.
+  @Test func keysServeSeveralThreadsAtOnce() throws {
+    let message = Random.bytes(40)
+    let signing = SignatureScheme.allCases.map { SigningKey.generate($0) }
+    let opening = KEM.allCases.map { HPKEPrivateKey.generate($0) }
+    try Parallel.forEach(16, workers: 4, minimumChunk: 1) { (_) throws(CryptoError) in
+      for key in signing {
+        #expect(key.verifyingKey.isValidSignature(try key.sign(message), for: message))
+      }
+      for key in opening {
+        let hpke = HPKE(kem: key.kem, hash: .sha256, aead: .aes128GCM)
+        let (kemOutput, ciphertext) = try hpke.seal(to: key.publicKey, mode: .auth(key), plaintext: message)
+        let opened = try hpke.open(ciphertext, kemOutput: kemOutput, with: key, mode: .auth(key.publicKey))
+        #expect(opened == message)
+      }
+    }
+  }
 }
