@@ -4,12 +4,19 @@ import CSodium
 package enum X25519 {
   static let size = 32
 
-  static func publicKey(of secret: Secret) -> [UInt8] {
+  /// By way of Ed25519, whose multiplication of the base point is more than twice as fast as that for X25519 here: the same
+  /// multiple of the same point, written in other coordinates.
+  package static func publicKey(of secret: Secret) -> [UInt8] {
     Sodium.prepare()
     return [UInt8](unsafeUninitializedCapacity: size) { output, initialised in
       let output = UnsafeMutableRawBufferPointer(output)
-      // Cannot fail: the base point is of large order and the scalar is clamped.
-      _ = secret.withBytes { crypto_scalarmult_curve25519_base(output.octets, $0.octets) }
+      let status = secret.withBytes { crypto_scalarmult_ed25519_base(output.octets, $0.octets) }
+      if status == 0 {
+        Field25519.montgomery(fromEdwards: UnsafeRawBufferPointer(output), into: output)
+      } else {
+        // It refuses the secret of all zeros, which X25519 does not. Cannot fail: the base point is of large order.
+        _ = secret.withBytes { crypto_scalarmult_curve25519_base(output.octets, $0.octets) }
+      }
       initialised = size
     }
   }
