@@ -105,7 +105,7 @@ let package = Package(
         "Networking", "Storage",
       ]),
     tests("InteropTests", ["mls-interop", "CryptoPrimitives"]),
-    tests("PublicAPITests", ["ChatSDK", "E2ECrypto", "ChatTestKit"]),
+    tests("PublicAPITests", ["ChatSDK", "E2ECrypto", "CryptoPrimitives", "ChatTestKit"]),
     tests("ChatCLITests", ["chat-cli", "ChatSDK"], data: ["Scripts"]),
     tests(
       "EndToEndTests",

@@ -13,7 +13,7 @@ extension Group {
   ///   ``MLSError/Code/invalidProposal`` if one was sent in this epoch already.
   public mutating func proposeSelfRemove(authenticatedData: [UInt8] = []) throws(MLSError) -> [UInt8] {
     guard isActive else { throw MLSError(.inactive) }
-    guard state.tree.index.allSupportProposal(Proposal.selfRemove.type) else { throw MLSError(.unsupported) }
+    guard state.tree.index.allSupportProposal(Proposal.selfRemoveType) else { throw MLSError(.unsupported) }
     guard authenticatedData.count <= Bounds.authenticatedData else { throw MLSError(.outOfBounds) }
     let sender = Sender.member(ownLeafIndex)
     guard !proposals.entries.contains(where: { $0.sender == sender && $0.proposal == .selfRemove }) else {

@@ -32,8 +32,8 @@ public enum Proposal: Hashable, Sendable, WireCodable {
     case .externalInit: 6
     case .groupContextExtensions: 7
     case .appDataUpdate: Self.appDataUpdateType
-    case .appEphemeral: 9
-    case .selfRemove: 10
+    case .appEphemeral: Self.appEphemeralType
+    case .selfRemove: Self.selfRemoveType
     case .custom(let type, _): type
     }
   }
@@ -41,7 +41,10 @@ public enum Proposal: Hashable, Sendable, WireCodable {
   /// The types that every client knows, so that they are listed nowhere (RFC 9420 section 7.2).
   static func isDefault(_ type: UInt16) -> Bool { (1...7).contains(type) }
 
-  static let appDataUpdateType: UInt16 = 8
+  /// The types beyond RFC 9420, to be listed in the capabilities of whoever supports them.
+  public static let appDataUpdateType: UInt16 = 8
+  public static let appEphemeralType: UInt16 = 9
+  public static let selfRemoveType: UInt16 = 10
 
   /// The types that have a form of their own here, and zero, which is nobody's.
   static func isBuiltIn(_ type: UInt16) -> Bool { (0...10).contains(type) }

@@ -19,7 +19,7 @@ import WireCodec
 
   static let (title, sum) = (ComponentID(0x8001), ComponentID(0x8002))
   static let capabilities = Capabilities(
-    extensions: [0xff01, Extension.appDataDictionaryType], proposals: [8, 9, Proposal.selfRemove.type])
+    extensions: [0xff01, Extension.appDataDictionaryType], proposals: [8, 9, Proposal.selfRemoveType])
 
   static var policy: GroupPolicy {
     var policy = GroupPolicy()

@@ -21,7 +21,7 @@ import WireCodec
   private static let custom: UInt16 = 0xf001
   private static let capabilities = Capabilities(
     extensions: [0xff01, Extension.appDataDictionaryType],
-    proposals: [custom, 8, 9, Proposal.selfRemove.type])
+    proposals: [custom, 8, 9, Proposal.selfRemoveType])
 
   private static var policy: GroupPolicy {
     var policy = GroupPolicy()

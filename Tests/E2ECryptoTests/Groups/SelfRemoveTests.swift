@@ -6,7 +6,7 @@ import WireCodec
 
 /// draft-ietf-mls-extensions section 6.3: members who leave by their own word.
 @Suite struct SelfRemoveTests {
-  static let capabilities = Capabilities(extensions: [0xff01], proposals: [Proposal.selfRemove.type])
+  static let capabilities = Capabilities(extensions: [0xff01], proposals: [Proposal.selfRemoveType])
 
   private func members(_ count: Int) throws -> Members { try Members(count, capabilities: Self.capabilities) }
 
