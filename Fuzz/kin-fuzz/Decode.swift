@@ -30,7 +30,8 @@ struct Decoder: Sendable {
     Decoder(name: "tree", run: readTree), Decoder(name: "header", run: readHeader),
     Decoder(name: "bundle", run: readBundle), Decoder(name: "pending", run: readPending),
     Decoder(name: "state", run: readState), Decoder(name: "secrets", run: readSecrets),
-    wire(AppDataDictionary.self), wire(ComponentsList.self),
+    wire(AppDataDictionary.self), wire(ComponentsList.self), wire(AppDataUpdate.self), wire(AppEphemeral.self),
+    wire(PastEpoch.Sender.self),
   ]
 
   static func number(_ name: String) -> UInt8 {
@@ -162,6 +163,9 @@ private func decodeSeeds() throws -> [Target.Seed] {
   let sender = ExternalSender(signatureKey: [UInt8](repeating: 1, count: 32), credential: .basic(identity: [1]))
   add("ExternalSender", sender.encoded)
   add("Extension", Extension.externalSenders([sender]).encoded)
+  let change = AppDataUpdate(component: .firstPrivate, operation: .update([1, 2]))
+  add("AppDataUpdate", change.encoded)
+  add("AppEphemeral", AppEphemeral(component: .appAck, data: [3]).encoded)
 
   let update = try fixture[2].group.proposeUpdate()
   add("MLSMessage", update, "proposal")

@@ -61,6 +61,12 @@ extension Secret {
 
 /// A private-use extension type that all clients here know, so that the group can carry it.
 let knownExtension: UInt16 = 0xff01
+/// Likewise for a proposal of the application's own.
+let knownProposal: UInt16 = 0xf001
+
+/// What all clients here can do: AppDataUpdate, AppEphemeral and SelfRemove among it.
+let knownCapabilities = Capabilities(
+  extensions: [knownExtension, Extension.appDataDictionaryType], proposals: [8, 9, 10, knownProposal])
 
 /// Who is not in the group yet.
 struct Outsider {
@@ -72,7 +78,7 @@ struct Outsider {
     self.name = name
     identity = fixedIdentity(name)
     bundle = try KeyPackageBundle.generate(
-      suite: suite, identity: identity, capabilities: Capabilities(extensions: [knownExtension]), lifetime: lifetime)
+      suite: suite, identity: identity, capabilities: knownCapabilities, lifetime: lifetime)
   }
 
   init(_ name: String, _ bundle: KeyPackageBundle) {
@@ -99,7 +105,7 @@ final class Fixture {
       Box(
         try Group.create(
           groupID: GroupID(Array("group of the fuzzer".utf8)), suite: .x25519ChaCha20Poly1305,
-          identity: fixedIdentity(names[0]), capabilities: Capabilities(extensions: [knownExtension]),
+          identity: fixedIdentity(names[0]), capabilities: knownCapabilities,
           extensions: extensions, lifetime: lifetime)))
     for name in names.dropFirst() {
       let outsider = try Outsider(name)

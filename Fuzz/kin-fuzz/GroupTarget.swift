@@ -58,7 +58,7 @@ extension GroupWorld {
     case proposeAdd, proposeUpdate, proposeRemove, proposePSK, proposeResumption, proposeExtensions, proposeReInit
     case proposeFromOutside, proposeJoining, hear, hearAgain
     case commit, submit, commitAndSubmit, discard, follow, followAll, save, forget, rejoin, joinOutside, branch, succeed
-    case sendEmptyHanded
+    case tryTheImpossible, proposeSelfRemove, proposeAppData, proposeEphemeral, proposeCustom
   }
 
   func take(_ step: Step, _ choices: inout Choices) throws {
@@ -80,7 +80,8 @@ extension GroupWorld {
         refuse(entry.message, by: peer, "a commit to come")
       }
     case .proposeAdd, .proposeUpdate, .proposeRemove, .proposePSK, .proposeResumption, .proposeExtensions,
-      .proposeReInit:
+      .proposeReInit,
+      .proposeSelfRemove, .proposeAppData, .proposeEphemeral, .proposeCustom:
       try propose(step, by: peer, &choices)
     case .proposeFromOutside: try proposeFromOutside(&choices)
     case .proposeJoining: try proposeJoining()
@@ -101,7 +102,7 @@ extension GroupWorld {
     case .joinOutside: try joinOutside()
     case .branch: try branch(from: peer, &choices)
     case .succeed: try succeed(by: peer)
-    case .sendEmptyHanded: tryTheImpossible(with: peer)
+    case .tryTheImpossible: tryTheImpossible(with: peer)
     }
   }
 }

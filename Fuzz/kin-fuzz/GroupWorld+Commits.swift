@@ -9,14 +9,23 @@ extension GroupWorld {
     guard let box = peer.box else { return }
     do {
       let message =
-        if step == .proposeUpdate { try box.group.proposeUpdate() } else {
-          try box.group.propose(try proposal(step, for: box, &choices), now: today)
+        switch step {
+        case .proposeUpdate: try box.group.proposeUpdate(identity: choices.flip() ? renewed(peer) : nil)
+        case .proposeSelfRemove: try box.group.proposeSelfRemove()
+        default: try box.group.propose(try proposal(step, for: box, &choices), now: today)
         }
       posted.append(Posted(message, epoch: peer.epoch, sender: peer.name))
     } catch let error as MLSError {
       require(error.family != .fault, "\(error)")
       require(!peer.isActive || step != .proposeUpdate, "\(peer.name) cannot propose an update: \(error)")
     }
+  }
+
+  /// The same person with another key.
+  func renewed(_ peer: Peer) -> ClientIdentity {
+    named += 1
+    return ClientIdentity(
+      credential: .basic(identity: Array(peer.name.utf8)), signingKey: fixedIdentity("key \(named)").signingKey)
   }
 
   func proposal(_ step: Step, for box: Fixture.Box, _ choices: inout Choices) throws -> Proposal {
@@ -34,6 +43,13 @@ extension GroupWorld {
         ReInit(
           groupID: GroupID(Array("successor".utf8) + [choices.byte()]), cipherSuite: suite.rawValue,
           extensions: choices.flip() ? [] : [Extension(type: knownExtension, data: [1])]))
+    case .proposeAppData:
+      return .appDataUpdate(
+        AppDataUpdate(
+          component: ComponentID(0x8000 | UInt16(choices.byte() & 3)),
+          operation: choices.flip() ? .remove : .update([choices.byte()])))
+    case .proposeEphemeral: return .appEphemeral(AppEphemeral(component: .firstPrivate, data: [choices.byte()]))
+    case .proposeCustom: return .custom(type: knownProposal, data: [choices.byte()])
     default:
       let kept = choices.flip() ? box.group.extensions.filter { $0.type != knownExtension } : []
       return .groupContextExtensions(kept + [Extension(type: knownExtension, data: [choices.byte()])])
@@ -92,7 +108,11 @@ extension GroupWorld {
     options.welcomeIncludesTree = true
     options.makesGroupInfo = kind & 16 != 0
     var own: [Proposal] = []
-    let steps: [Step] = [.proposeAdd, .proposeRemove, .proposePSK, .proposeResumption, .proposeExtensions]
+    if kind & 64 != 0 { options.identity = renewed(peer) }
+    let steps: [Step] = [
+      .proposeAdd, .proposeRemove, .proposePSK, choices.pick([.proposeResumption, .proposeAppData]) ?? .proposeCustom,
+      choices.pick([.proposeExtensions, .proposeCustom, .proposeEphemeral]) ?? .proposeCustom,
+    ]
     if kind & 7 < 5 { own.append(try proposal(steps[Int(kind & 7)], for: box, &choices)) }
     if kind & 7 == 5 {
       own = [.add(try invite().bundle.keyPackage), .add(try invite().bundle.keyPackage), .remove(LeafIndex(1))]
@@ -209,10 +229,11 @@ extension GroupWorld {
   /// Comes back by an external commit in place of the own old leaf, if that is still there.
   func rejoin(_ peer: Peer) throws {
     guard !isEnded, let sponsor = upToDate.first(where: { $0 !== peer })?.box else { return }
-    let old = sponsor.group.members.first { $0.signatureKey == peer.identity.signingKey.publicKey }
+    // It may have changed its key and lost that.
+    let old = sponsor.group.members.first { $0.credential.identity == Array(peer.name.utf8) }
     let join = try Group.joinExternally(
       groupInfo: try sponsor.group.groupInfo(), identity: peer.identity,
-      capabilities: Capabilities(extensions: [knownExtension]), removing: old?.leafIndex, policy: policy)
+      capabilities: knownCapabilities, removing: old?.leafIndex, policy: policy)
     let message = join.message
     let box = Fixture.Box(join.adopt())
     box.group.setPreSharedKey(psk)
@@ -239,14 +260,14 @@ extension GroupWorld {
     let others = try upToDate.filter { $0 !== peer && $0.epoch == peer.epoch && choices.flip() }
       .map { (peer: $0, outsider: try Outsider($0.name, suite: suite)) }
     var member = MemberOptions(lifetime: lifetime)
-    member.capabilities = Capabilities(extensions: [knownExtension])
+    member.capabilities = knownCapabilities
     let pending = try box.group.makeBranch(
       groupID: GroupID([9]), with: others.map(\.outsider.bundle.keyPackage), as: member, now: today)
     let (welcome, authenticator) = (pending.welcome, pending.epochAuthenticator)
     for other in others {
       guard let welcome, let theirs = other.peer.box else { found("a branch without a welcome") }
       let joined = try theirs.group.joinBranch(
-        welcome: welcome, keyPackage: other.outsider.bundle, identity: other.peer.identity
+        welcome: welcome, keyPackage: other.outsider.bundle, identity: other.outsider.identity
       ).adopt()
       require(joined.epochAuthenticator == authenticator, "\(other.peer.name) is in another branch")
     }
@@ -262,7 +283,7 @@ extension GroupWorld {
     guard peers.count == box.group.memberCount else { return }
     let others = try peers.filter { $0 !== peer }.map { (peer: $0, outsider: try Outsider($0.name, suite: suite)) }
     var member = MemberOptions(lifetime: lifetime)
-    member.capabilities = Capabilities(extensions: [knownExtension])
+    member.capabilities = knownCapabilities
     let pending = try box.group.makeSuccessor(
       with: others.map(\.outsider.bundle.keyPackage), as: member, now: today)
     let welcome = pending.welcome
@@ -271,7 +292,7 @@ extension GroupWorld {
     for other in others {
       guard let welcome, let theirs = other.peer.box else { found("a successor without a welcome") }
       let joined = try theirs.group.joinSuccessor(
-        welcome: welcome, keyPackage: other.outsider.bundle, identity: other.peer.identity)
+        welcome: welcome, keyPackage: other.outsider.bundle, identity: other.outsider.identity)
       start(other.peer, Fixture.Box(joined.adopt()), truth)
     }
     start(peer, next, truth)

@@ -5,9 +5,10 @@ import CryptoPrimitives
 /// One device. It may lag behind, hold a commit that is not sent, or have lost its state.
 final class Peer {
   let name: String
-  let identity: ClientIdentity
   /// None if its state is lost.
   var box: Fixture.Box?
+  /// With what it comes back if its state is lost.
+  private var lastIdentity: ClientIdentity
   /// The first epoch that it can read.
   var joined: Epoch
   var inbox: [Letter] = []
@@ -18,7 +19,7 @@ final class Peer {
 
   init(_ name: String, _ identity: ClientIdentity, _ box: Fixture.Box) {
     self.name = name
-    self.identity = identity
+    lastIdentity = identity
     self.box = box
     joined = box.group.epoch
   }
@@ -26,7 +27,11 @@ final class Peer {
   var epoch: Epoch { box?.group.epoch ?? Epoch(0) }
   var isActive: Bool { box?.group.isActive ?? false }
 
+  /// The one in its leaf, which it may have changed.
+  var identity: ClientIdentity { box?.group.identity ?? lastIdentity }
+
   func forget() {
+    lastIdentity = identity
     box = nil
     pending = nil
     isStuck = true
@@ -110,6 +115,7 @@ final class GroupWorld {
     policy.commitsBeforeSending = setting & 8 != 0
     policy.sendsPublicHandshakes = setting & 16 != 0
     policy.acceptsPublicHandshakes = setting & 16 != 0
+    policy.customProposals = [CustomProposalType(type: knownProposal, requiresPath: false)]
     self.policy = policy
     let creator = fixedIdentity("peer 0")
     let senders = [
@@ -117,7 +123,7 @@ final class GroupWorld {
     ]
     let group = try Group.create(
       groupID: GroupID(Array("group of the fuzzer".utf8)), suite: suite, identity: creator,
-      capabilities: Capabilities(extensions: [knownExtension]), extensions: [.externalSenders(senders)],
+      capabilities: knownCapabilities, extensions: [.externalSenders(senders)],
       lifetime: lifetime, policy: policy)
     let box = Fixture.Box(group)
     box.group.setPreSharedKey(psk)
@@ -226,8 +232,7 @@ final class GroupWorld {
 
   /// What the group's state forbids.
   func tryTheImpossible(with peer: Peer) {
-    guard let box = peer.box, let epoch = peer.epoch.next else { return }
-    _ = epoch
+    guard let box = peer.box else { return }
     if !peer.isActive {
       require((try? box.group.groupInfo()) == nil, "an inactive group gives a group info")
       require((try? box.group.export(label: "x", length: 8)) == nil, "an inactive group exports")

@@ -195,7 +195,10 @@ extension Stage {
         guard box.group.isActive else { continue }
         require(box.group.epochAuthenticator == committer.group.epochAuthenticator, "members come to different epochs")
       }
-    } catch { found("a dishonest proposal keeps others from going on: \(error)") }
+    } catch let error as MLSError {
+      // A key of an epoch that some were not yet in, as anyone may propose: they have to come back from outside.
+      require(error == MLSError(.unknownPSK), "a dishonest proposal keeps others from going on: \(error)")
+    }
   }
 
   // MARK: Parts

@@ -120,7 +120,10 @@ struct Forger {
           encryptionKey: HPKEPrivateKey.generate(suite.kem).publicKey,
           parentHash: choices.flip() ? [] : Random.bytes(32))
       }
-    case 11: if nodes.leaves.count > 1 { nodes.leaves.removeLast() }
+    case 11:
+      // Leaves and parents alternate, a leaf first: more cannot be written.
+      if nodes.leaves.count > 1 { nodes.leaves.removeLast() }
+      nodes.parents = Array(nodes.parents.prefix(nodes.leaves.count))
     case 12: relink(leaf, &nodes)
     default:
       if var node = nodes.leaves[leaf] {
