@@ -22,13 +22,31 @@ public enum KDF {
     _ algorithm: HashAlgorithm, salt: UnsafeRawBufferPointer, _ feed: (KeyedHash) -> Void
   ) -> Secret {
     Secret(count: algorithm.size) { output in
-      KeyedHash.with(algorithm, key: salt) { keyed in
+      func condense(_ keyed: KeyedHash) {
         keyed.start()
         feed(keyed)
         keyed.finish(into: output.octets)
       }
+      if salt.isEmpty {
+        unsalted(algorithm).withKeyed(condense)
+      } else {
+        KeyedHash.with(algorithm, key: salt, condense)
+      }
     }
   }
+
+  /// HMAC under no key at all, which three steps of each HPKE encapsulation start from.
+  private static func unsalted(_ algorithm: HashAlgorithm) -> Expander {
+    switch algorithm {
+    case .sha256: unsaltedSHA256
+    case .sha384: unsaltedSHA384
+    case .sha512: unsaltedSHA512
+    }
+  }
+
+  private static let unsaltedSHA256 = Expander(.sha256, key: .empty)
+  private static let unsaltedSHA384 = Expander(.sha384, key: .empty)
+  private static let unsaltedSHA512 = Expander(.sha512, key: .empty)
 
   /// Derives `length` bytes bound to `info` from a uniformly random key.
   ///
@@ -73,11 +91,14 @@ public enum KDF {
     /// - Throws: `invalidLength` if `length` is negative or over 255 hashes.
     public func expand(info: [UInt8], length: Int) throws(CryptoError) -> Secret {
       try KDF.check(length, algorithm)
-      return states.withBytes { states in
-        KeyedHash.with(algorithm, states: states) { keyed in
-          info.withUnsafeBytes { info in keyed.expand(to: length) { $0.update(info) } }
-        }
+      return withKeyed { keyed in
+        info.withUnsafeBytes { info in keyed.expand(to: length) { $0.update(info) } }
       }
+    }
+
+    @inline(__always)
+    fileprivate func withKeyed<Result>(_ body: (KeyedHash) -> Result) -> Result {
+      states.withBytes { KeyedHash.with(algorithm, states: $0, body) }
     }
   }
 }
