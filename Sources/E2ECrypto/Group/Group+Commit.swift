@@ -91,10 +91,10 @@ extension Group {
       // Who goes by itself is not removed as well (draft-ietf-mls-extensions section 6.3).
       let kept = proposals.withoutLeavers(own)
       let received = ProposalSelection.choose(
-        from: proposals.entries, with: kept, committer: ownLeafIndex, tree: state.tree, psks: pskStore,
-        policy: policy)
-      // What the selection does not see, such as an add that lacks an extension proposed with it, or what a component
-      // says to the data for it, shows here. Those who want to leave are not held by what others propose.
+        from: proposals.entries, with: kept, committer: ownLeafIndex, tree: state.tree,
+        extensions: extensions, psks: pskStore, policy: policy)
+      // What the selection does not see, such as what a component says to the data for it, shows here. Those who want to
+      // leave are not held by what others propose.
       for strength in 0...2 {
         let chosen = received.filter { $0.proposal.robustness >= strength }.map(\.sent)
         if !chosen.isEmpty, let plan = try? apply(chosen, kept, now: now) { return plan }

@@ -91,9 +91,14 @@ extension Group {
   }
 
   /// Checks a proposal on its own (RFC 9420 section 12.1). As part of a list it is checked again.
+  ///
+  /// Whether another's proposal goes with the group's extensions shows in a list only, which may change these, or remove
+  /// who lacks them: whoever refused it now could not follow a commit that the others find valid (section 12.3).
   func validate(_ proposal: Proposal, from sender: Sender, now: Timestamp?) throws(MLSError) {
     let suite = state.suite
-    let leaves = LeafValidation(suite: suite, groupExtensions: extensions, maxLifetime: policy.maxLifetime)
+    let isOwn = sender == .member(ownLeafIndex)
+    let leaves = LeafValidation(
+      suite: suite, groupExtensions: isOwn ? extensions : [], maxLifetime: policy.maxLifetime)
     let credentials = policy.credentials(in: groupID)
     switch proposal {
     case .add(let keyPackage):
@@ -111,7 +116,7 @@ extension Group {
     case .externalInit: throw MLSError.rejected(.noExternalInit)
     case .groupContextExtensions(let extensions):
       try extensions.validateForContext(replacing: self.extensions)
-      if let required = try extensions.requiredCapabilities() {
+      if let required = try extensions.requiredCapabilities(), isOwn {
         try Rule.requiredCapabilitiesMet.require(state.tree.index.allSupport(required))
       }
       try credentials.requireExternalSenders(in: extensions, before: self.extensions)

@@ -7,6 +7,10 @@ import CryptoPrimitives
 struct ProposalSelection {
   private let committer: LeafIndex
   private let tree: RatchetTree
+  /// The tree with those taken out of its index who are removed so far.
+  private var remaining: RatchetTree
+  /// The group's extensions after the commit.
+  private var extensions: [Extension]
   private let psks: PSKStore
   private let policy: GroupPolicy
   private var taken: Set<Int> = []
@@ -19,12 +23,14 @@ struct ProposalSelection {
   /// The chosen ones, in the order of arrival. `own` are those that are in the commit anyway.
   static func choose(
     from entries: [ProposalCache.Entry], with own: [Proposal], committer: LeafIndex, tree: RatchetTree,
-    psks: PSKStore, policy: GroupPolicy
+    extensions: [Extension], psks: PSKStore, policy: GroupPolicy
   ) -> [ProposalCache.Entry] {
     if own.contains(where: { if case .reInit = $0 { true } else { false } }) { return [] }
-    var selection = ProposalSelection(committer: committer, tree: tree, psks: psks, policy: policy, own: own)
-    // Removes first, so that they win over updates of the same member; before them those who go by themselves.
-    for urgency in 0...2 {
+    var selection = ProposalSelection(
+      committer: committer, tree: tree, extensions: extensions, psks: psks, policy: policy, own: own)
+    // Removes first, so that they win over updates of the same member; before them those who go by themselves. Then the
+    // extensions, by which all leaves are judged that come in (RFC 9420 section 12.3).
+    for urgency in 0...3 {
       for place in entries.indices.reversed() where entries[place].proposal.urgency == urgency {
         selection.consider(entries[place], at: place)
       }
@@ -38,17 +44,22 @@ struct ProposalSelection {
   }
 
   private init(
-    committer: LeafIndex, tree: RatchetTree, psks: PSKStore, policy: GroupPolicy, own: [Proposal]
+    committer: LeafIndex, tree: RatchetTree, extensions: [Extension], psks: PSKStore, policy: GroupPolicy,
+    own: [Proposal]
   ) {
     self.committer = committer
     self.tree = tree
+    self.extensions = extensions
+    remaining = tree
     self.psks = psks
     self.policy = policy
     for proposal in own {
       switch proposal {
-      case .remove(let leaf): changedLeaves.insert(leaf)
+      case .remove(let leaf): _ = leaves(leaf)
       case .add(let keyPackage): take(keyPackage.leafNode)
-      case .groupContextExtensions: hasExtensions = true
+      case .groupContextExtensions(let extensions):
+        self.extensions = extensions
+        hasExtensions = true
       case .preSharedKey(let id): pskNames.insert(id)
       case .appDataUpdate(let update): try? appData.append(update)
       case .update, .externalInit, .reInit, .selfRemove, .appEphemeral, .custom: break
@@ -61,36 +72,59 @@ struct ProposalSelection {
     newKeys.insert(leaf.encryptionKey)
   }
 
-  /// Whether a leaf's keys are nobody else's. Its own old signature key may stay.
-  private func isNew(_ leaf: LeafNode, replacing old: LeafNode?) -> Bool {
+  /// Notes that a member goes. False if its leaf changes already, or it is none.
+  private mutating func leaves(_ leaf: LeafIndex) -> Bool {
+    guard tree.leaf(leaf) != nil, changedLeaves.insert(leaf).inserted else { return false }
+    remaining.release([leaf])
+    return true
+  }
+
+  /// Whether a leaf could come in: its keys are nobody else's (its own old signature key may stay), all know its
+  /// credential's type, and it knows what the group asks for.
+  private func fits(_ leaf: LeafNode, replacing old: LeafNode?) -> Bool {
     guard !newKeys.contains(leaf.signatureKey), !newKeys.contains(leaf.encryptionKey) else { return false }
-    guard !tree.index.containsEncryptionKey(leaf.encryptionKey) else { return false }
-    return leaf.signatureKey == old?.signatureKey || !tree.index.containsSignatureKey(leaf.signatureKey)
+    guard !remaining.index.containsEncryptionKey(leaf.encryptionKey) else { return false }
+    guard leaf.signatureKey == old?.signatureKey || !remaining.index.containsSignatureKey(leaf.signatureKey) else {
+      return false
+    }
+    return remaining.index.allSupportCredential(leaf.credential.type)
+      && extensions.allSatisfy { leaf.capabilities.supportsExtension($0.type) }
+      && (try? extensions.requiredCapabilities()).map(leaf.capabilities.supports) ?? true
+  }
+
+  /// Whether all who stay know what these extensions ask for.
+  private func areSupported(_ extensions: [Extension]) -> Bool {
+    do {
+      _ = try extensions.externalSenders()
+      guard let required = try extensions.requiredCapabilities() else { return areKnown(extensions) }
+      return areKnown(extensions) && remaining.index.allSupport(required)
+    } catch { return false }
+  }
+
+  private func areKnown(_ extensions: [Extension]) -> Bool {
+    extensions.allSatisfy { remaining.index.allSupportExtension($0.type) }
   }
 
   private mutating func consider(_ entry: ProposalCache.Entry, at place: Int) {
     switch entry.proposal {
     case .remove(let leaf):
-      guard leaf != committer, tree.leaf(leaf) != nil, changedLeaves.insert(leaf).inserted else { return }
+      guard leaf != committer, leaves(leaf) else { return }
     case .update(let node):
       guard case .member(let leaf) = entry.sender, leaf != committer, let old = tree.leaf(leaf),
-        tree.index.allSupportCredential(node.credential.type), isNew(node, replacing: old),
-        changedLeaves.insert(leaf).inserted
+        fits(node, replacing: old), changedLeaves.insert(leaf).inserted
       else { return }
       take(node)
     case .add(let keyPackage):
-      let node = keyPackage.leafNode
-      guard tree.index.allSupportCredential(node.credential.type), isNew(node, replacing: nil) else { return }
-      take(node)
+      guard fits(keyPackage.leafNode, replacing: nil) else { return }
+      take(keyPackage.leafNode)
     case .preSharedKey(let id):
       guard (try? psks.secret(for: id)) != nil, pskNames.insert(id).inserted else { return }
     case .groupContextExtensions(let extensions):
-      guard !hasExtensions, extensions.allSatisfy({ tree.index.allSupportExtension($0.type) }) else { return }
+      guard !hasExtensions, areSupported(extensions) else { return }
+      self.extensions = extensions
       hasExtensions = true
     case .selfRemove:
-      guard case .member(let leaf) = entry.sender, leaf != committer, tree.leaf(leaf) != nil, isSupported(entry),
-        changedLeaves.insert(leaf).inserted
-      else { return }
+      guard case .member(let leaf) = entry.sender, leaf != committer, isSupported(entry), leaves(leaf) else { return }
     case .appDataUpdate(let update):
       guard isSupported(entry), (try? appData.append(update)) != nil else { return }
     case .appEphemeral, .custom:
@@ -107,12 +141,13 @@ struct ProposalSelection {
 }
 
 extension Proposal {
-  /// Which proposals win over others for the same leaf: the lowest.
+  /// Which proposals are looked at before others, and win over them for the same leaf: the lowest.
   fileprivate var urgency: Int {
     switch self {
     case .selfRemove: 0
     case .remove: 1
-    default: 2
+    case .groupContextExtensions: 2
+    default: 3
     }
   }
 

@@ -29,10 +29,14 @@ import WireCodec
     try expectAddRefused(.leafKeysWellFormed, try invitee.forged { $0.encryptionKey.removeLast() })
     try expectAddRefused(.leafKeysWellFormed, try invitee.forged { $0.signatureKey.append(0) })
     try expectAddRefused(.leafKeysWellFormed, try invitee.forged(initKey: [1, 2, 3]))
-    // Keys of the right length that nobody can seal to: in a leaf, one would stop every later commit.
+    // A key of the right length to which nothing can be sealed would keep all others from committing.
     let zero = [UInt8](repeating: 0, count: 32)
-    try expectAddRefused(.leafKeysWellFormed, try invitee.forged { $0.encryptionKey = zero })
     try expectAddRefused(.leafKeysWellFormed, try invitee.forged(initKey: zero))
+    try expectAddRefused(.leafKeysWellFormed, try invitee.forged { $0.encryptionKey = zero })
+    let update = try bob.updateLeaf { $0.encryptionKey = zero }
+    try expectRefusal(.leafKeysWellFormed, by: alice, of: try bob.forge(.proposal(.update(update))))
+    let path = try bob.path { $0.encryptionKey = zero }.path
+    try expectRefusal(.leafKeysWellFormed, by: alice, of: try bob.forgeCommit([], path: path))
   }
 
   @Test func leafSignature() throws {
@@ -53,15 +57,21 @@ import WireCodec
 
   @Test func requiredCapabilities() throws {
     var strict = try Members(
-      2, extensions: [.requiredCapabilities(RequiredCapabilities(extensions: [0xff01], credentials: [1]))])
+      3, extensions: [.requiredCapabilities(RequiredCapabilities(extensions: [0xff01], credentials: [1]))])
     let poor = try Invitee("poor", capabilities: Capabilities())
     try expectRefusal(
       .leafRequiredCapabilities, by: strict[1], of: try strict[0].forgeCommit([.add(poor.keyPackage)]))
     #expect(throws: MLSError.rejected(.leafRequiredCapabilities)) {
       try strict[0].attempt([.add(poor.keyPackage)])
     }
-    let update = try strict[1].updateLeaf { $0.capabilities.extensions = [] }
-    try expectRefusal(.leafRequiredCapabilities, by: strict[0], of: try strict[1].forge(.proposal(.update(update))))
+    // An update is judged in a commit only, since the demands could change with it.
+    let update = try strict[1].forge(.proposal(.update(try strict[1].updateLeaf { $0.capabilities.extensions = [] })))
+    for place in [0, 2] { try strict[place].note(update) }
+    let reference = try #require(strict[0].group.proposals.entries.last?.reference)
+    let commit = Commit(proposals: [.reference(reference)], path: try strict[0].path().path)
+    try expectRefusal(.leafRequiredCapabilities, by: strict[2], of: try strict[0].forge(.commit(commit)))
+    let path = try strict[1].path { $0.capabilities.extensions = [] }.path
+    try expectRefusal(.leafRequiredCapabilities, by: strict[0], of: try strict[1].forgeCommit([], path: path))
     try strict.commit(by: 0, joining: [try Invitee("rich")])
     try strict.expectAgreement()
   }

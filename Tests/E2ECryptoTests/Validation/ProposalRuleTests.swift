@@ -63,8 +63,61 @@ import WireCodec
     // The committer's own path leaf would break its own rule first; so it lists what it demands.
     let path = try alice.path { $0.capabilities.extensions.append(0xff55) }.path
     try expectRefusal(.requiredCapabilitiesMet, by: bob, of: try alice.forgeCommit([demanding], path: path))
-    try expectRefusal(.requiredCapabilitiesMet, by: bob, of: try alice.forge(.proposal(demanding)))
     #expect(throws: MLSError.rejected(.requiredCapabilitiesMet)) { try alice.attempt([demanding]) }
+    #expect(throws: MLSError.rejected(.requiredCapabilitiesMet)) {
+      _ = try alice.group.propose(demanding, now: someday)
+    }
+  }
+
+  /// Whether a proposal goes with the group's extensions depends on what else is in the list: a receiver who refused it by
+  /// itself could not follow the commit (section 12.3).
+  @Test func proposalsAreJudgedInTheirList() throws {
+    let invitee = try Invitee("dave", capabilities: Capabilities())
+    var extended = try Members(3, extensions: [Extension(type: 0xff01, data: [1])])
+    func send(_ proposal: Proposal, _ members: Members) throws {
+      let message = try members[1].forge(.proposal(proposal))
+      for place in [0, 2] { try members[place].note(message) }
+      // The forger has not noted its own.
+      try members[1].group.proposals.insert(
+        try #require(members[0].group.proposals.entries.last), limit: 10)
+    }
+    try send(.add(invitee.keyPackage), extended)
+    #expect(try extended[0].commit().effects.proposals.isEmpty, "the newcomer lacks the group's extension")
+    try send(.groupContextExtensions([]), extended)
+    let pending = try extended[0].commit()
+    #expect(pending.effects.added.count == 1 && pending.effects.extensionsChanged != nil)
+    let (message, welcome) = (pending.message, try pending.requireWelcome())
+    try extended[0].group.merge(pending)
+    for place in 1...2 { try extended[place].follow(message) }
+    extended.all.append(try invitee.join(welcome))
+    try extended.expectAgreement()
+
+    // Demands that one member cannot meet are met once that one goes.
+    var mixed = try Members(2, capabilities: Capabilities(extensions: [0xff55]))
+    try mixed.commit(by: 0, joining: [try Invitee("poor")])
+    let demanding = Proposal.groupContextExtensions([
+      .requiredCapabilities(RequiredCapabilities(extensions: [0xff55]))
+    ])
+    try send(demanding, mixed)
+    #expect(try mixed[0].commit().effects.proposals.isEmpty)
+    try send(.remove(LeafIndex(2)), mixed)
+    let effects = try mixed.commit(by: 0)
+    #expect(effects.extensionsChanged != nil && effects.removed.count == 1)
+    try mixed.expectAgreement()
+  }
+
+  /// One proposal that cannot be committed does not hold up the others.
+  @Test func oneBadProposalDoesNotSpoilTheRest() throws {
+    var strict = try Members(
+      3, extensions: [.requiredCapabilities(RequiredCapabilities(extensions: [0xff01], credentials: [1]))])
+    let poor = try Invitee("poor", capabilities: Capabilities())
+    let message = try strict[1].forge(.proposal(.add(poor.keyPackage)))
+    for place in [0, 2] { try strict[place].note(message) }
+    let remove = try strict[1].group.propose(.remove(LeafIndex(2)), now: someday)
+    for place in [0, 2] { try strict[place].note(remove) }
+    let effects = try strict.commit(by: 0)
+    #expect(effects.added.isEmpty && effects.removed.map(\.leafIndex) == [LeafIndex(2)])
+    try strict.expectAgreement()
   }
 
   @Test func committerDoesNotUpdateOrRemoveItself() throws {
