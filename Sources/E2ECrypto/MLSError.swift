@@ -55,6 +55,9 @@ public struct MLSError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The key is not among the group's external senders.
     public static let notExternalSender = Code(.misuse, 13, "the key is not one of the group's external senders")
 
+    /// The saved state was written by another version of this library than those that it can read.
+    public static let stateVersion = Code(.misuse, 18, "the saved state is of a version that is not known")
+
     // MARK: Rejected
 
     /// The bytes are not an encoding of what was expected.

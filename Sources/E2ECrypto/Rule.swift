@@ -36,7 +36,7 @@ extension Rule {
 
   // MARK: 7.3 Leaf nodes
 
-  /// The public keys have the suite's form.
+  /// The public keys have the suite's form, and can be sealed to: one that cannot would keep all others from committing.
   public static let leafKeysWellFormed = Rule("7.3-0")
   /// The leaf's signature verifies.
   public static let leafSignature = Rule("7.3-2")

@@ -38,19 +38,22 @@ extension Group {
   }
 
   /// Restores a saved group.
-  /// - Throws: ``MLSError/Code/malformed`` if a part is damaged; ``MLSError/Code/stateMismatch`` if the parts are of
+  /// - Throws: ``MLSError/Code/malformed`` if a part is damaged; ``MLSError/Code/stateVersion`` if another version of this
+  ///   library wrote it; ``MLSError/Code/stateMismatch`` if the parts are of
   ///   different epochs or keys do not fit the tree; ``MLSError/Code/identityMismatch`` if the key is not that of the own leaf.
   public init(
     restoring saved: GroupState, identity: ClientIdentity, policy: GroupPolicy = GroupPolicy()
   ) throws(MLSError) {
+    try StateFormat.require(saved.epochPart)
+    try StateFormat.require(saved.messagePart)
     let known = try saved.epochPart.decode { (reader) throws(WireError) in
-      guard try reader.readUInt16() == StateFormat.current else { throw WireError(.invalidValue) }
+      _ = try reader.readUInt16()
       return (try EpochState.Public(from: &reader), try PastEpochs.Public(from: &reader))
     }
     let base = known.0.base
     var mismatch = false
     let secret = try saved.messagePart.decode { (reader) throws(WireError) in
-      guard try reader.readUInt16() == StateFormat.current else { throw WireError(.invalidValue) }
+      _ = try reader.readUInt16()
       mismatch = try EpochBase(from: &reader) != base
       if mismatch { throw WireError(.invalidValue) }
       let status = try Status(from: &reader)
@@ -71,9 +74,15 @@ extension Group {
   }
 }
 
-/// The version of the saved form.
+/// The version of the saved form, with which each saved value begins.
 enum StateFormat {
   static let current: UInt16 = 2
+
+  /// Throws unless this build can read a saved value. Older ones were never released.
+  static func require(_ saved: Secret) throws(MLSError) {
+    guard saved.count >= 2 else { throw MLSError(.malformed) }
+    guard saved.withBytes({ UInt16($0[0]) << 8 | UInt16($0[1]) }) == current else { throw MLSError(.stateVersion) }
+  }
 }
 
 extension Group.Status: WireCodable {
@@ -182,10 +191,11 @@ extension PendingCommit {
   }
 
   /// Restores a stored commit.
-  /// - Throws: ``MLSError/Code/malformed`` if it is damaged.
+  /// - Throws: ``MLSError/Code/malformed`` if it is damaged; ``MLSError/Code/stateVersion``.
   public init(restoring saved: Secret) throws(MLSError) {
+    try StateFormat.require(saved)
     let parts = try saved.decode { (reader) throws(WireError) in
-      guard try reader.readUInt16() == StateFormat.current else { throw WireError(.invalidValue) }
+      _ = try reader.readUInt16()
       let base = try EpochBase(from: &reader)
       let message = try reader.readVector()
       let welcome = try reader.readBool() ? try reader.readVector() : nil

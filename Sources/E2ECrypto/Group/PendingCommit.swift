@@ -134,6 +134,7 @@ extension Group {
     guard let next = commit.next else {
       status = .removed
       proposals.clear()
+      past = PastEpochs()
       psks = PSKStore()
       state.forgetForRemoval()
       return

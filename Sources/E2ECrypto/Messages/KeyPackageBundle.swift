@@ -49,6 +49,7 @@ public struct KeyPackageBundle: Sendable {
   /// The bundle with its private keys, to be stored sealed.
   public func encodeState() -> Secret {
     var writer = SecretWriter()
+    writer.write(StateFormat.current)
     writer.write(keyPackage)
     writer.write(initKey)
     writer.write(leafKey)
@@ -56,9 +57,12 @@ public struct KeyPackageBundle: Sendable {
   }
 
   /// Reads a stored bundle.
-  /// - Throws: ``MLSError/Code/malformed`` or ``MLSError/Code/stateMismatch``: the stored bytes are damaged.
+  /// - Throws: ``MLSError/Code/malformed`` or ``MLSError/Code/stateMismatch``: the stored bytes are damaged;
+  ///   ``MLSError/Code/stateVersion`` if another version of this library wrote them.
   public init(restoring state: Secret) throws(MLSError) {
+    try StateFormat.require(state)
     let parts = try state.decode { (reader) throws(WireError) in
+      _ = try reader.readUInt16()
       let keyPackage = try KeyPackage(from: &reader)
       return (keyPackage, try reader.readSecret(max: Bounds.key), try reader.readSecret(max: Bounds.key))
     }
