@@ -133,7 +133,8 @@ import WireCodec
       context.epoch = Epoch(epoch)
       client.group.state = EpochState(
         state.suite, context: context, tree: state.tree, privateKeys: state.privateKeys, keys: state.secrets,
-        secretTree: state.secretTree, interimTranscriptHash: state.interimTranscriptHash,
+        secretTree: state.secretTree, exporterTree: state.exporterTree,
+        interimTranscriptHash: state.interimTranscriptHash,
         confirmationTag: state.confirmationTag)
       if isLast {
         #expect(throws: MLSError(.outOfBounds)) { try client.attempt([]) }
