@@ -159,6 +159,26 @@ import WireCodec
     }
   }
 
+  /// A new group asks about everybody in it, though its members have been seen before.
+  @Test func credentialsAreAskedAboutAnew() throws {
+    struct Refusing: CredentialValidator {
+      let event: CredentialClaim.Event
+      func accepts(_ claim: CredentialClaim) -> Bool { claim.event != event }
+    }
+    let packages = invitees.map(\.keyPackage)
+    for event in [CredentialClaim.Event.create, .add] {
+      var refusing = options
+      refusing.policy = alice.group.policy
+      refusing.policy?.credentialValidator = Refusing(event: event)
+      #expect(throws: MLSError(.credentialRefused)) {
+        _ = try alice.group.makeSuccessor(with: packages, as: refusing, now: someday)
+      }
+    }
+    let welcome = try alice.group.makeSuccessor(with: packages, as: options, now: someday).requireWelcome()
+    bob.group.policy.credentialValidator = Refusing(event: .join)
+    #expect(throws: MLSError(.credentialRefused)) { try discard(bob.joinSuccessor(welcome, as: invitees[0])) }
+  }
+
   // MARK: Branches
 
   @Test func branchHasVersionAndSuiteOfItsGroup() throws {
