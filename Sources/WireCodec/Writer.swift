@@ -59,22 +59,23 @@ public struct Writer: Sendable {
 
   /// Appends a vector whose body `write` appends.
   ///
-  /// The length is not known before the body is there: one byte is left for it, which most lengths fit into, and the body
-  /// moves where it takes more.
+  /// The length is not known before the body is there. Room is left for that of about `expected` bytes, and the body moves
+  /// if it turns out to take more or less.
   @inlinable
-  public mutating func writeNested(_ write: (inout Writer) -> Void) {
+  public mutating func writeNested(expecting expected: Int = 0, _ write: (inout Writer) -> Void) {
     let start = storage.count
-    storage.append(0)
+    let room = VarInt.size(of: expected)
+    storage.append(contentsOf: repeatElement(0, count: room))
     write(&self)
-    let count = storage.count - start - 1
+    var prefix: (UInt32, size: Int) = (0, 0)
+    let count = storage.count - start - room
     switch VarInt.size(of: count) {
-    case 1: storage[start] = UInt8(truncatingIfNeeded: count)
-    case 2:
-      let length = UInt16(truncatingIfNeeded: count) | 0x4000
-      withUnsafeBytes(of: length.bigEndian) { storage.replaceSubrange(start...start, with: $0) }
-    default:
-      let length = UInt32(truncatingIfNeeded: min(count, VarInt.max)) | 0x8000_0000
-      withUnsafeBytes(of: length.bigEndian) { storage.replaceSubrange(start...start, with: $0) }
+    case 1: prefix = (UInt32(truncatingIfNeeded: count) << 24, 1)
+    case 2: prefix = (UInt32(truncatingIfNeeded: count | 0x4000) << 16, 2)
+    default: prefix = (UInt32(truncatingIfNeeded: min(count, VarInt.max)) | 0x8000_0000, 4)
+    }
+    withUnsafeBytes(of: prefix.0.bigEndian) { bytes in
+      storage.replaceSubrange(start..<start + room, with: bytes.prefix(prefix.size))
     }
   }
 

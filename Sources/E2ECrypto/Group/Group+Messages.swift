@@ -87,7 +87,9 @@ extension Group {
     let key = try state.secretTree.nextKey(state.suite, leaf: ownLeafIndex, handshake: handshake)
     let message = try PrivateMessage(
       protecting: signed, state.suite, key: key, senderDataSecret: state.secrets.senderData, paddedTo: paddedTo)
-    return MLSMessage.privateMessage(message).encoded
+    var writer = Writer(reserving: message.ciphertext.count + message.authenticatedData.count + 128)
+    writer.write(MLSMessage.privateMessage(message))
+    return writer.bytes
   }
 
   /// Checks a proposal on its own (RFC 9420 section 12.1). As part of a list it is checked again.

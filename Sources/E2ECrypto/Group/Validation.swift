@@ -23,12 +23,17 @@ struct LeafValidation {
 
   /// Checks all that concerns the leaf alone (RFC 9420 section 7.3). Uniqueness is the tree's to check.
   func validate(_ leaf: LeafNode, as place: Place) throws(MLSError) {
+    try validateUnsigned(leaf, as: place)
+    _ = try Unverified(leaf).verified(suite, at: place.signedPlace)
+  }
+
+  /// Checks all of a leaf but its signature: what is to be known before one signs it.
+  func validateUnsigned(_ leaf: LeafNode, as place: Place) throws(MLSError) {
     try Rule.leafKeysWellFormed.require(
       suite.kem.isValidPublicKey(leaf.encryptionKey) && leaf.signatureKey.count == suite.signature.publicKeySize)
     try validateSource(leaf, as: place)
     try validateTypes(leaf)
     if case .keyPackage(let lifetime) = leaf.source { try validate(lifetime, as: place) }
-    _ = try Unverified(leaf).verified(suite, at: place.signedPlace)
   }
 
   private func validateSource(_ leaf: LeafNode, as place: Place) throws(MLSError) {

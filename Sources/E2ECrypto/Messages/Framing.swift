@@ -67,6 +67,11 @@ enum Content: Hashable, Sendable {
     }
   }
 
+  /// About how many bytes this takes: exact where much can depend on it.
+  var roughSize: Int {
+    if case .application(let data) = self { data.count + 4 } else { 512 }
+  }
+
   init(_ type: ContentType, from reader: inout Reader) throws(WireError) {
     switch type {
     case .application: self = .application(try reader.readVector(max: Bounds.message))
@@ -116,6 +121,9 @@ struct FramedContent: Hashable, Sendable, WireCodable {
     writer.write(content.type)
     content.encode(into: &writer)
   }
+
+  /// About how many bytes this takes, so that a buffer for it need not grow.
+  var roughSize: Int { authenticatedData.count + content.roughSize + 64 }
 
   /// What the signature covers: FramedContentTBS. `context` is the encoded group context of the message's epoch.
   func encodeSigned(as format: WireFormat, context: [UInt8], into writer: inout Writer) {

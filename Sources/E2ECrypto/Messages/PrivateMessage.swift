@@ -55,7 +55,7 @@ struct PrivateMessage: Hashable, Sendable, WireCodable {
     paddedTo: Int = 0
   ) throws(MLSError) {
     guard case .member(let leaf) = message.content.sender else { throw MLSError(.fault) }
-    var plaintext = Writer(reserving: max(paddedTo, 512))
+    var plaintext = Writer(reserving: max(paddedTo, message.content.content.roughSize + 256))
     message.content.content.encode(into: &plaintext)
     message.auth.encode(into: &plaintext)
     if plaintext.bytes.count < paddedTo {

@@ -16,7 +16,8 @@ extension Unverified<AuthenticatedContent> {
 
   /// Checks the signature (RFC 9420 section 6.1). `context` is the encoded group context of the message's epoch.
   func verified(_ suite: Suite, key: [UInt8], context: [UInt8]) throws(MLSError) -> AuthenticatedContent {
-    let holds = suite.isValid(signature: value.auth.signature, key: key, "FramedContentTBS") {
+    let size = value.content.roughSize + context.count
+    let holds = suite.isValid(signature: value.auth.signature, key: key, "FramedContentTBS", expecting: size) {
       value.content.encodeSigned(as: value.format, context: context, into: &$0)
     }
     guard holds else { throw MLSError(.badSignature) }
@@ -29,7 +30,8 @@ extension AuthenticatedContent {
   init(
     signing content: FramedContent, as format: WireFormat, _ suite: Suite, key: SigningKey, context: [UInt8]
   ) throws(MLSError) {
-    let signature = try suite.sign(key, "FramedContentTBS") {
+    let size = content.roughSize + context.count
+    let signature = try suite.sign(key, "FramedContentTBS", expecting: size) {
       content.encodeSigned(as: format, context: context, into: &$0)
     }
     self.init(

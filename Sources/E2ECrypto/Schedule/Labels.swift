@@ -63,32 +63,37 @@ extension CipherSuite.Algorithms {
   }
 
   /// SignWithLabel (RFC 9420 section 5.1.2) of what `write` writes.
+  ///
+  /// `expected` is about how many bytes that will be.
   func sign(
-    _ key: SigningKey, _ label: StaticString, _ write: (inout Writer) -> Void
+    _ key: SigningKey, _ label: StaticString, expecting expected: Int = 448, _ write: (inout Writer) -> Void
   ) throws(MLSError) -> [UInt8] {
     guard key.scheme == signature else { throw MLSError(.identityMismatch) }
-    do { return try key.sign(labelled(label, write)) } catch { throw MLSError(.fault) }
+    do { return try key.sign(labelled(label, expecting: expected, write)) } catch { throw MLSError(.fault) }
   }
 
   /// VerifyWithLabel (RFC 9420 section 5.1.2) of what `write` writes.
   func isValid(
-    signature bytes: [UInt8], key: [UInt8], _ label: StaticString, _ write: (inout Writer) -> Void
+    signature bytes: [UInt8], key: [UInt8], _ label: StaticString, expecting expected: Int = 448,
+    _ write: (inout Writer) -> Void
   ) -> Bool {
-    signature.verify(publicKey: key, message: labelled(label, write), signature: bytes)
+    signature.verify(publicKey: key, message: labelled(label, expecting: expected, write), signature: bytes)
   }
 
   /// SignContent and EncryptContext: a label, then the content, each with its length.
-  private func labelled(_ label: StaticString, _ write: (inout Writer) -> Void) -> [UInt8] {
-    var writer = Writer(reserving: 512)
+  private func labelled(
+    _ label: StaticString, expecting expected: Int, _ write: (inout Writer) -> Void
+  ) -> [UInt8] {
+    var writer = Writer(reserving: expected + 64)
     writer.writeLabel(label)
-    writer.writeNested(write)
+    writer.writeNested(expecting: expected, write)
     return writer.bytes
   }
 
   // MARK: Public-key encryption
 
   private func encryptContext(_ label: StaticString, _ context: [UInt8]) -> [UInt8] {
-    labelled(label) { $0.writeBytes(context) }
+    labelled(label, expecting: context.count) { $0.writeBytes(context) }
   }
 
   /// What seals secrets to many keys under one context, however long, that is hashed but once.
