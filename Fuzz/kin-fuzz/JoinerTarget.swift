@@ -281,6 +281,8 @@ extension Stage {
       }
     }
     guard let first = took.first else { return }
+    // A key of an epoch that some were not yet in says nothing against the commit: they have to come back from outside.
+    refused.removeAll { $0 == MLSError(.unknownPSK) }
     require(mayDiffer || refused.isEmpty, "some take a commit that others refuse: \(refused)")
     for box in took.dropFirst() {
       require(box.group.epochAuthenticator == first.group.epochAuthenticator, "members come to different epochs")
