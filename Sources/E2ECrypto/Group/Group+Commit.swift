@@ -174,9 +174,9 @@ extension EpochStep {
       var leaf = leaf
       leaf.encryptionKey = secrets.leafKey.publicKey
       leaf.source = .commit(parentHash: parentHash)
-      // The others will check just this; better that it fails here.
-      try validation.validateUnsigned(leaf, as: .commit(at: place))
       try leaf.sign(suite, key: signingKey, at: place)
+      // The others will check this and the signature; better that it fails here.
+      try validation.validateUnsigned(leaf, as: .commit(at: place))
       return leaf
     }
     try Rule.leafCredentialSupport.require(tree.index.credentialsAreSupported)
