@@ -1,11 +1,14 @@
 import Glibc
 
 /// What a signal that ends the program while a secret is typed has to restore. Written before the handler is set.
-nonisolated(unsafe) private var hiddenTerminal: (descriptor: Int32, shown: termios) = (-1, termios())
+///
+/// Behind a pointer: for a global that holds a `termios` itself the compiler sets aside three bytes less than it writes, since
+/// it leaves out the padding within.
+nonisolated(unsafe) private var hiddenTerminal: (descriptor: Int32, shown: UnsafeMutablePointer<termios>?) = (-1, nil)
 
 /// Restores the echo, then lets the signal do what it does. Calls only what a signal handler may.
 private let showAgainAndEnd: @convention(c) (Int32) -> Void = { number in
-  tcsetattr(hiddenTerminal.descriptor, TCSANOW, &hiddenTerminal.shown)
+  if let shown = hiddenTerminal.shown { tcsetattr(hiddenTerminal.descriptor, TCSANOW, shown) }
   signal(number, SIG_DFL)
   raise(number)
 }
@@ -38,7 +41,10 @@ enum Terminal {
     guard tcgetattr(terminal, &shown) == 0 else {
       throw Failure.usage("there is no terminal to ask on", hint: noTerminalHint)
     }
-    hiddenTerminal = (terminal, shown)
+    // Never freed: a signal may come at any time.
+    let kept = hiddenTerminal.shown ?? .allocate(capacity: 1)
+    kept.initialize(to: shown)
+    hiddenTerminal = (terminal, kept)
     let signals = [SIGINT, SIGTERM, SIGHUP]
     for number in signals { signal(number, showAgainAndEnd) }
     defer { for number in signals { signal(number, SIG_DFL) } }
