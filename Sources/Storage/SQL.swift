@@ -7,8 +7,9 @@
 package struct SQL: ExpressibleByStringInterpolation, Sendable {
   package typealias StringLiteralType = StaticString
 
-  let text: String
-  let values: [SQLValue]
+  /// Each `?` stands for the next of ``values``.
+  package let text: String
+  package let values: [SQLValue]
 
   package init(stringLiteral text: StaticString) {
     self.text = text.description
@@ -47,10 +48,14 @@ package struct SQL: ExpressibleByStringInterpolation, Sendable {
 
     /// A piece of text from the source, such as a list of columns.
     package mutating func appendInterpolation(raw: StaticString) { text += raw.description }
+
+    /// Locks the rows of a table that a `SELECT` found until the transaction ends, where several write at once. SQLite has one
+    /// writer and reads a comment; a connection to another database takes the marks off.
+    package mutating func appendInterpolation(lock table: StaticString) { text += "/*FOR UPDATE OF \(table)*/" }
   }
 }
 
-/// A value as SQLite stores it.
+/// A value as a database stores it.
 package enum SQLValue: Sendable, Hashable {
   case null
   case integer(Int64)

@@ -5,7 +5,7 @@ import Glibc
 ///
 /// Not `Sendable`: it belongs to one thread or one actor, and the compiler keeps it there. A second thread opens a
 /// second connection; readers and one writer do not hinder each other.
-package final class SQLiteDatabase {
+package final class SQLiteDatabase: SQLConnection {
   package struct Configuration: Sendable {
     /// Memory for pages.
     package var cacheBytes = 8 << 20
@@ -73,36 +73,14 @@ package final class SQLiteDatabase {
 
   // MARK: Running statements
 
-  /// Runs one statement; rows, if any, are passed over.
-  ///
-  /// Throws what it failed with: `notUnique`, `foreignKey` and `constraint` are for the caller to interpret.
-  package func execute(_ sql: SQL) throws(StorageError) {
+  @discardableResult
+  package func execute(_ sql: SQL) throws(StorageError) -> Int {
     let prepared = try checkOut(sql.text)
     defer { cache[sql.text] = prepared }
     try prepared.statement.run(sql.values)
+    return Int(sqlite3_changes64(connection.handle))
   }
 
-  /// What `read` makes of each row, in order.
-  package func query<T>(_ sql: SQL, _ read: (borrowing Row) throws -> T) throws -> [T] {
-    var results: [T] = []
-    try forEach(sql) { row in
-      results.append(try read(row))
-      return true
-    }
-    return results
-  }
-
-  /// What `read` makes of the first row, or nil where there is none.
-  package func first<T>(_ sql: SQL, _ read: (borrowing Row) throws -> T) throws -> T? {
-    var result: T?
-    try forEach(sql) { row in
-      result = try read(row)
-      return false
-    }
-    return result
-  }
-
-  /// Calls `body` with each row in turn, for as long as it returns true.
   package func forEach(_ sql: SQL, _ body: (borrowing Row) throws -> Bool) throws {
     let prepared = try checkOut(sql.text)
     defer { cache[sql.text] = prepared }
@@ -149,7 +127,7 @@ package final class SQLiteDatabase {
       return result
     } catch {
       // Some failures (a full disk, for one) have rolled back already.
-      if isInTransaction { try? execute("ROLLBACK") }
+      if isInTransaction { _ = try? execute("ROLLBACK") }
       throw error
     }
   }

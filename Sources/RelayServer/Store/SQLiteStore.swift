@@ -1,12 +1,12 @@
 package import Observability
 import RelayProtocol
-import Storage
+package import Storage
 
 /// The relay's store in one SQLite file: the default, for one box.
 ///
 /// One thread writes, gathering all that waits into one transaction; a few read on connections of their own. Both are
 /// the store's own threads, so that neither event loops nor tasks ever block.
-package final class SQLiteStore: RelayStore {
+package final class SQLiteStore: SQLStore {
   package struct Configuration: Sendable {
     /// Memory for pages on the writing connection; a reading one has a quarter.
     package var cacheBytes = 64 << 20
@@ -41,27 +41,41 @@ package final class SQLiteStore: RelayStore {
     options.cacheBytes = configuration.cacheBytes
     options.checkpointPages = configuration.checkpointPages
     let database = try SQLiteDatabase(path: path, configuration: options)
-    try SQLiteSchema.migrations.migrate(database)
+    try RelaySchema.sqlite.migrate(database)
     incarnation = try Self.incarnation(of: database)
     counters = StoreCounters(metrics)
     writes = WorkQueue(limits: .init(jobs: configuration.pendingWrites, bytes: configuration.pendingBytes))
     reads = WorkQueue(limits: .init(jobs: configuration.pendingWrites, bytes: .max))
     readersDone = Milestone(count: max(1, configuration.readers))
-    let tables = try StoreTables(
-      database: database, incarnation: incarnation, sendRetention: configuration.sendRetention, lock: lock)
+    let tables = StoreTables(
+      database: database, statements: try SQLiteStatements(database), incarnation: incarnation,
+      sendRetention: configuration.sendRetention)
     options.isReadOnly = true
     options.cacheBytes = configuration.cacheBytes / 4
     var readers: [Handover<SQLiteDatabase>] = []
     for _ in 0..<max(1, configuration.readers) {
       readers.append(Handover(try SQLiteDatabase(path: path, configuration: options)))
     }
-    try start(writer: Handover(StoreWriter(tables: tables, counters: counters)), readers: readers)
+    let writer = Writer(queue: StoreWriter(tables: tables, counters: counters), database: database, lock: lock)
+    try start(writer: Handover(writer), readers: readers)
   }
 
-  private func start(writer: Handover<StoreWriter>, readers: [Handover<SQLiteDatabase>]) throws {
+  /// What the writing thread owns.
+  private struct Writer {
+    let queue: StoreWriter
+    let database: SQLiteDatabase
+    // Held until this thread is done with the file.
+    let lock: FileLock
+  }
+
+  private func start(writer: Handover<Writer>, readers: [Handover<SQLiteDatabase>]) throws {
     let (writes, reads, writerDone, readersDone) = (writes, reads, writerDone, readersDone)
     var isStarted = WorkThread.start {
-      writer.take()?.run(writes)
+      if let writer = writer.take() {
+        writer.queue.run(writes)
+        // The write-ahead log is replayed at the next start if this does not succeed.
+        try? writer.database.checkpoint()
+      }
       writerDone.arrive()
     }
     for reader in readers where isStarted {
@@ -105,11 +119,8 @@ package final class SQLiteStore: RelayStore {
 
   typealias ReadJob = @Sendable (SQLiteDatabase) -> Void
 
-  /// Does something in the next transaction, undoing only its own part if it fails. `stored` is called on the writing
-  /// thread, in the order of writes.
-  func write<T: Sendable>(
-    bytes: Int = 0, stored: @escaping @Sendable (T) -> Void = { _ in },
-    _ body: @escaping @Sendable (StoreTables) throws -> T
+  package func write<T: Sendable>(
+    bytes: Int, stored: @escaping @Sendable (T) -> Void, _ body: @escaping @Sendable (StoreTables) throws -> T
   ) async throws(RelayError) -> T {
     let result: Result<T, RelayError> = await withCheckedContinuation { continuation in
       let refuse: @Sendable (RelayError) -> Void = { continuation.resume(returning: .failure($0)) }
@@ -130,7 +141,9 @@ package final class SQLiteStore: RelayStore {
     return try result.get()
   }
 
-  func read<T: Sendable>(_ body: @escaping @Sendable (SQLiteDatabase) throws -> T) async throws(RelayError) -> T {
+  package func read<T: Sendable>(_ body: @escaping @Sendable (any SQLConnection) throws -> T) async throws(RelayError)
+    -> T
+  {
     let result: Result<T, RelayError> = await withCheckedContinuation { continuation in
       let job: ReadJob = { database in
         do { continuation.resume(returning: .success(try body(database))) } catch {

@@ -4,19 +4,21 @@ import Storage
 
 extension StoreTables {
   func createAccount(_ account: AccountRecord, devices list: DeviceListRecord) throws {
-    try execute(
+    let key = try insert(
       """
       INSERT INTO account (id, username, email, password_hash, role, created, list_number, list)
       VALUES (\(account.id), \(account.username), \(optional: account.email), \(account.passwordHash),
-        \(account.role), \(account.created), \(list.number), \(list.encoded))
+        \(account.role), \(account.created), \(list.number), \(list.encoded)) RETURNING key
       """, ifTaken: RelayError(.usernameTaken, "The name, address or id is taken."),
       ifRefused: RelayError(.invalidRequest, "The name or address is not valid."))
-    try insert(list.devices, account: database.lastInsertedKey)
+    try insert(list.devices, account: key)
   }
 
   func replaceDeviceList(of user: UserID, with list: DeviceListRecord) throws {
     let account = try account(user)
-    let number = try database.first("SELECT list_number FROM account WHERE key = \(account)") { try $0.unsigned(0) }
+    let number = try database.first("SELECT list_number FROM account WHERE key = \(account) \(lock: "account")") {
+      try $0.unsigned(0)
+    }
     guard let number, number < .max, list.number == number + 1 else {
       throw RelayError(.deviceListConflict, "The device list is not the next.")
     }
@@ -35,8 +37,8 @@ extension StoreTables {
   }
 
   func updatePasswordHash(of user: UserID, to hash: String) throws {
-    try database.execute("UPDATE account SET password_hash = \(hash) WHERE id = \(user)")
-    guard database.changes == 1 else { throw RelayError(.userNotFound, "There is no such user.") }
+    let changed = try database.execute("UPDATE account SET password_hash = \(hash) WHERE id = \(user)")
+    guard changed == 1 else { throw RelayError(.userNotFound, "There is no such user.") }
   }
 
   /// A device belongs to one account for as long as it is listed, or one account could read another's Welcomes.
@@ -64,7 +66,7 @@ extension StoreTables {
       """
       DELETE FROM session WHERE key IN (
         SELECT key FROM session WHERE device = \(device) ORDER BY created DESC, key
-        LIMIT -1 OFFSET \(Self.sessionsPerDevice - 1))
+        LIMIT 1000000 OFFSET \(Self.sessionsPerDevice - 1))
       """)
     try database.execute(
       """
@@ -80,7 +82,7 @@ extension StoreTables {
     guard
       var session = try database.first(
         """
-        SELECT \(raw: SessionRecord.columns) WHERE session.refresh_hash = \(old)
+        SELECT \(raw: SessionRecord.columns) WHERE session.refresh_hash = \(old) \(lock: "session")
         """, SessionRecord.init(row:))
     else {
       try database.execute(
@@ -97,7 +99,7 @@ extension StoreTables {
       """
       DELETE FROM retired_refresh WHERE key IN (
         SELECT key FROM retired_refresh WHERE session = \(key) ORDER BY key DESC
-        LIMIT -1 OFFSET \(Self.retiredPerSession))
+        LIMIT 1000000 OFFSET \(Self.retiredPerSession))
       """)
     try database.execute("UPDATE session SET refresh_hash = \(new), expires = \(expires) WHERE key = \(key)")
     (session.refreshHash, session.expires) = (new, expires)
@@ -148,13 +150,15 @@ extension StoreTables {
       """
       DELETE FROM key_package WHERE key IN (
         SELECT key FROM key_package WHERE device = \(device) AND state = \(state) ORDER BY key DESC
-        LIMIT -1 OFFSET \(count))
+        LIMIT 1000000 OFFSET \(count))
       """)
   }
 
   func claimKeyPackages(of user: UserID) throws -> ClaimResponse {
     let account = try account(user)
-    let devices = try database.query("SELECT key, id FROM device WHERE account = \(account) ORDER BY key") { row in
+    let devices = try database.query(
+      "SELECT key, id FROM device WHERE account = \(account) ORDER BY key \(lock: "device")"
+    ) { row in
       (key: try row.integer(0), id: try row.identifier(1, as: DeviceID.self))
     }
     var response = ClaimResponse(user: user, claimed: [], without: [])

@@ -35,16 +35,17 @@ extension StoreTables {
     let request = message.request
     let (sequence, isFull) = head.last.addingReportingOverflow(1)
     guard !isFull, sequence <= UInt64(Int64.max) else { throw StorageError(.tooBig) }
-    try insertSent.run(
-      .integer(sender.device), request.sendID.sqlValue, .integer(head.key), sequence.sqlValue, message.now.sqlValue)
-    if database.changes == 0 {
+    guard
+      try statements.insertSent(
+        request.sendID, device: sender.device, room: head.key, sequence: sequence, time: message.now)
+    else {
       guard let earlier = try earlierOutcome(message, from: sender) else { throw StorageError(.noRow) }
       return earlier
     }
     do {
-      try insertEntry.run(
-        .integer(head.key), sequence.sqlValue, request.kind.rawValue.sqlValue, request.epoch.sqlValue,
-        message.now.sqlValue, .blob(request.message.bytes))
+      try statements.insertEntry(
+        room: head.key, sequence: sequence, kind: request.kind, epoch: request.epoch, time: message.now,
+        message: request.message.bytes)
     } catch {
       // Without the entry the send id must not count as used.
       try database.execute("DELETE FROM sent WHERE device = \(sender.device) AND send_id = \(request.sendID)")

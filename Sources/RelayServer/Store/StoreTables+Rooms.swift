@@ -4,10 +4,9 @@ import Storage
 extension StoreTables {
   func createRoom(_ room: RoomID, owner: UserID, now: UInt64) throws -> RoomResponse {
     let account = try account(owner)
-    try execute(
-      "INSERT INTO room (id, epoch, last, created) VALUES (\(room), 0, 0, \(now))",
+    let key = try insert(
+      "INSERT INTO room (id, epoch, last, created) VALUES (\(room), 0, 0, \(now)) RETURNING key",
       ifTaken: RelayError(.roomExists, "The room id is taken."))
-    let key = database.lastInsertedKey
     try database.execute("INSERT INTO member (room, account, joined) VALUES (\(key), \(account), 1)")
     return RoomResponse(
       room: room, epoch: 0, position: StreamPosition(incarnation: incarnation, sequence: 0), members: 1)
@@ -84,8 +83,8 @@ extension StoreTables {
     guard Set(recipients).count == recipients.count else {
       throw RelayError(.invalidRequest, "A recipient is named twice.")
     }
-    try database.execute("INSERT INTO welcome (sequence, welcome) VALUES (\(head.last), \(welcome))")
-    let key = database.lastInsertedKey
+    let key = try database.insert(
+      "INSERT INTO welcome (sequence, welcome) VALUES (\(head.last), \(welcome)) RETURNING key")
     for recipient in recipients {
       let device = try database.first(
         """

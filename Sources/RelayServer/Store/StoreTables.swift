@@ -1,23 +1,17 @@
 import RelayProtocol
 import Storage
 
-/// The tables as the writing thread sees them: its connection, its statements, and what it remembers of them.
+/// The tables as one writing thread sees them: its connection, its statements, and what it remembers of them.
 ///
-/// Only one thread writes, so what it remembers stays true until a transaction is undone. Every change to what is
-/// remembered follows the writes that it mirrors.
-final class StoreTables {
-  let database: SQLiteDatabase
+/// A thread that writes alone may remember until a transaction is undone; one of several calls ``forget()`` at the end of
+/// each transaction, within which the rooms that it looked up are locked. Every change to what is remembered follows the
+/// writes that it mirrors.
+package final class StoreTables {
+  let database: any SQLConnection
   let incarnation: UInt64
   /// How long a retry of a send is recognised, in milliseconds.
   let sendRetention: UInt64
-  let insertSent: Statement
-  let insertEntry: Statement
-  let updateLast: Statement
-  private let selectHead: Statement
-  private let selectMember: Statement
-  private let selectDevice: Statement
-  // Held until this thread is done with the file.
-  private let lock: FileLock
+  let statements: any EntryStatements
 
   private var heads: [RoomID: RoomHead] = [:]
   private var devices: [DeviceID: DeviceKeys] = [:]
@@ -28,24 +22,10 @@ final class StoreTables {
   private var now: UInt64 = 0
 
   init(
-    database: SQLiteDatabase, incarnation: UInt64, sendRetention: UInt64, lock: FileLock
-  ) throws(StorageError) {
-    self.database = database
-    self.incarnation = incarnation
-    self.sendRetention = sendRetention
-    insertSent = try database.prepare(
-      "INSERT INTO sent (device, send_id, room, sequence, time) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
-    insertEntry = try database.prepare(
-      "INSERT INTO entry (room, sequence, kind, epoch, time, message) VALUES (?, ?, ?, ?, ?, ?)")
-    updateLast = try database.prepare("UPDATE room SET last = ? WHERE key = ?")
-    selectHead = try database.prepare("SELECT key, epoch, last FROM room WHERE id = ?")
-    selectMember = try database.prepare("SELECT 1 FROM member WHERE room = ? AND account = ?")
-    selectDevice = try database.prepare(
-      """
-      SELECT device.key, account.key, account.id
-      FROM device JOIN account ON account.key = device.account WHERE device.id = ?
-      """)
-    self.lock = lock
+    database: any SQLConnection, statements: any EntryStatements, incarnation: UInt64, sendRetention: UInt64
+  ) {
+    (self.database, self.statements) = (database, statements)
+    (self.incarnation, self.sendRetention) = (incarnation, sendRetention)
   }
 
   // MARK: What is remembered
@@ -53,9 +33,7 @@ final class StoreTables {
   /// A room's head, or nil if there is no such room.
   func head(of room: RoomID) throws -> RoomHead? {
     if let head = heads[room] { return head }
-    let head = try selectHead.first(room.sqlValue) { row in
-      RoomHead(key: try row.integer(0), epoch: try row.unsigned(1), last: try row.unsigned(2))
-    }
+    let head = try statements.head(of: room)
     // Rooms at rest need not be remembered; those with unwritten heads are in `changedHeads` too, so they stay valid.
     if heads.count >= 65_536 { heads = heads.filter { $0.value.isChanged } }
     if let head { heads[room] = head }
@@ -65,9 +43,7 @@ final class StoreTables {
   /// The keys of a device, or nil if it is not (or no longer) in its account's list.
   func device(_ id: DeviceID) throws -> DeviceKeys? {
     if let keys = devices[id] { return keys }
-    let keys = try selectDevice.first(id.sqlValue) { row in
-      DeviceKeys(device: try row.integer(0), account: try row.integer(1), user: try row.identifier(2))
-    }
+    let keys = try statements.device(id)
     if devices.count >= 65_536 { devices = [:] }
     if let keys { devices[id] = keys }
     return keys
@@ -75,7 +51,7 @@ final class StoreTables {
 
   func isMember(_ account: Int64, of head: RoomHead) throws -> Bool {
     if head.members.contains(account) { return true }
-    let isMember = try selectMember.first(.integer(head.key), .integer(account)) { _ in true } ?? false
+    let isMember = try statements.isMember(account, ofRoom: head.key)
     if isMember { head.members.insert(account) }
     return isMember
   }
@@ -125,10 +101,19 @@ final class StoreTables {
 
   /// Runs a statement whose refusal by a constraint is the caller's to hear of.
   func execute(_ sql: SQL, ifTaken taken: RelayError, ifRefused refused: RelayError? = nil) throws {
-    do { try database.execute(sql) } catch {
-      if error.code == .notUnique { throw taken }
-      if error.code == .constraint, let refused { throw refused }
-      throw error
+    do { try database.execute(sql) } catch { throw Self.refusal(error, taken, refused) }
+  }
+
+  /// The same for an `INSERT … RETURNING key`, whose key it returns.
+  func insert(_ sql: SQL, ifTaken taken: RelayError, ifRefused refused: RelayError? = nil) throws -> Int64 {
+    do { return try database.insert(sql) } catch { throw Self.refusal(error, taken, refused) }
+  }
+
+  private static func refusal(_ error: any Error, _ taken: RelayError, _ refused: RelayError?) -> any Error {
+    switch (error as? StorageError)?.code {
+    case .notUnique?: taken
+    case .constraint?: refused ?? error
+    default: error
     }
   }
 
@@ -148,7 +133,7 @@ final class StoreTables {
   /// One update for each room that grew, however many entries it got.
   private func writeHeads() throws {
     for head in changedHeads {
-      try updateLast.run(head.last.sqlValue, .integer(head.key))
+      try statements.updateLast(head.last, ofRoom: head.key)
       head.isChanged = false
     }
     changedHeads.removeAll(keepingCapacity: true)

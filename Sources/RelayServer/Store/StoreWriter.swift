@@ -35,8 +35,6 @@ final class StoreWriter {
       guard !jobs.isEmpty else { break }
       perform(jobs)
     }
-    // The write-ahead log is replayed at the next start if this does not succeed.
-    try? tables.database.checkpoint()
   }
 
   private func perform(_ jobs: [WriteJob]) {

@@ -38,19 +38,19 @@ import Testing
   @Test func theFrozenFirstSchemaBecomesTheCommittedOne() throws {
     let database = try SQLiteDatabase(path: ":memory:")
     try database.executeScript(FrozenSchema.first)
-    try SQLiteSchema.migrations.migrate(database)
+    try RelaySchema.sqlite.migrate(database)
     #expect(try database.schemaDump() == FrozenSchema.current)
     let fresh = try SQLiteDatabase(path: ":memory:")
-    try SQLiteSchema.migrations.migrate(fresh)
+    try RelaySchema.sqlite.migrate(fresh)
     #expect(try fresh.schemaDump() == FrozenSchema.current)
   }
 
   @Test func theSchemaGoesDownAndUpAgain() throws {
     let database = try SQLiteDatabase(path: ":memory:")
-    try SQLiteSchema.migrations.migrate(database)
-    try SQLiteSchema.migrations.migrate(database, to: 0)
+    try RelaySchema.sqlite.migrate(database)
+    try RelaySchema.sqlite.migrate(database, to: 0)
     #expect(try database.schemaDump() == "")
-    try SQLiteSchema.migrations.migrate(database)
+    try RelaySchema.sqlite.migrate(database)
     #expect(try database.schemaDump() == FrozenSchema.current)
   }
 

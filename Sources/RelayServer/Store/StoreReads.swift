@@ -2,7 +2,7 @@ import RelayProtocol
 import Storage
 
 /// What only reads, on a connection of its own: it never waits for a write, and sees what is on disk.
-extension SQLiteDatabase {
+extension SQLConnection {
   // MARK: Accounts
 
   func account(login: String) throws -> AccountRecord? {

@@ -1,8 +1,25 @@
 package import RelayProtocol
-import Storage
+package import Storage
 
-// Each method names the work; ``StoreTables`` writes and ``SQLiteReads`` reads.
-extension SQLiteStore {
+/// A store in a database that speaks SQL: what each method does is written once, for all of them.
+///
+/// Each method names the work: ``StoreTables`` writes, and the extension of `SQLConnection` in `StoreReads.swift` reads.
+package protocol SQLStore: RelayStore {
+  /// Does something in a transaction, undoing only its own part if it fails. `stored` is called on the writing thread, in
+  /// the order of writes. `body` may be called again if the database had to undo it for others' sake.
+  func write<T: Sendable>(
+    bytes: Int, stored: @escaping @Sendable (T) -> Void, _ body: @escaping @Sendable (StoreTables) throws -> T
+  ) async throws(RelayError) -> T
+
+  /// Reads what is on disk, without waiting for writers.
+  func read<T: Sendable>(_ body: @escaping @Sendable (any SQLConnection) throws -> T) async throws(RelayError) -> T
+}
+
+extension SQLStore {
+  func write<T: Sendable>(_ body: @escaping @Sendable (StoreTables) throws -> T) async throws(RelayError) -> T {
+    try await write(bytes: 0, stored: { _ in }, body)
+  }
+
   // MARK: Accounts and devices
 
   package func createAccount(_ account: AccountRecord, devices: DeviceListRecord) async throws(RelayError) {
@@ -56,7 +73,7 @@ extension SQLiteStore {
   package func addKeyPackages(
     _ packages: [[UInt8]], lastResort: [UInt8]?, device: DeviceID
   ) async throws(RelayError) -> KeyPackageCount {
-    try await write(bytes: packages.reduce(0) { $0 + $1.count }) {
+    try await write(bytes: packages.reduce(0) { $0 + $1.count }, stored: { _ in }) {
       try $0.addKeyPackages(packages, lastResort: lastResort, device: device)
     }
   }
