@@ -1,10 +1,12 @@
 /// What a command line asks `relay-server` to do.
 package enum RelayCommand: Sendable {
-  case run(RelayConfiguration)
+  case serve(RelayConfiguration)
+  /// A verb of its own, with all that it was given.
+  case perform(Subcommand, Subcommand.Call)
   /// Settings are good: print the effective ones.
   case checkConfiguration(RelayConfiguration)
   case printConfigurationDocumentation
-  case help
+  case help(String)
   case version
 
   package static let versionText = "0.1.0"
@@ -16,48 +18,95 @@ package enum RelayCommand: Sendable {
   package static func parse(
     _ arguments: [String], environment: [String: String], readFile: (String) -> String?
   ) throws(ConfigurationError) -> RelayCommand {
-    var flags: [(setting: RelaySetting, value: String)] = []
-    var file = environment["KIN_RELAY_CONFIG"]
-    var isCheck = false
     var rest = arguments[...]
+    let subcommand = try subcommand(&rest)
+    var line = Line()
     while let argument = rest.popFirst() {
       switch argument {
-      case "--help", "-h": return .help
-      case "--version": return .version
-      case "--print-config-doc": return .printConfigurationDocumentation
-      case "--check-config": isCheck = true
-      default:
-        let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-        guard argument.hasPrefix("--"), let name = parts.first?.dropFirst(2) else {
-          throw ConfigurationError("unexpected argument: relay-server takes only flags (see --help)")
-        }
-        let setting = RelaySetting.named(name)
-        guard setting != nil || name == "config" else { throw ConfigurationError("unknown flag --\(printable(name))") }
-        guard let value = parts.count == 2 ? String(parts[1]) : rest.popFirst() else {
-          throw ConfigurationError("--\(name) needs a value")
-        }
-        if let setting { flags.append((setting, value)) } else { file = value }
+      case "--help", "-h": return .help(subcommand?.helpText ?? helpText)
+      case "--version" where subcommand == nil: return .version
+      case "--print-config-doc" where subcommand == nil: return .printConfigurationDocumentation
+      case "--check-config" where subcommand == nil: line.isCheck = true
+      default: try line.take(argument, &rest, subcommand)
       }
     }
 
     var configuration = RelayConfiguration()
-    if let file {
+    if let file = line.file ?? environment["KIN_RELAY_CONFIG"] {
       guard let text = readFile(file) else { throw ConfigurationError("cannot read the configuration file") }
       try configuration.apply(file: text)
     }
     try configuration.apply(environment: environment)
-    for (setting, value) in flags {
-      guard setting.set(&configuration, value) else { throw ConfigurationError("\(setting.flag): not a valid value") }
-    }
+    for (setting, value) in line.settings { try setting.take(value, into: &configuration, at: setting.flag) }
     guard (configuration.tlsCertificateFile == nil) == (configuration.tlsKeyFile == nil) else {
       throw ConfigurationError("tls-certificate and tls-key go together")
     }
-    return isCheck ? .checkConfiguration(configuration) : .run(configuration)
+    if let subcommand {
+      let call = Subcommand.Call(configuration: configuration, words: line.words, values: line.options)
+      return .perform(subcommand, call)
+    }
+    return line.isCheck ? .checkConfiguration(configuration) : .serve(configuration)
+  }
+
+  /// The verb, if one stands first.
+  private static func subcommand(_ rest: inout ArraySlice<String>) throws(ConfigurationError) -> Subcommand? {
+    guard let name = rest.first, !name.hasPrefix("-") else { return nil }
+    rest.removeFirst()
+    if name == "serve" { return nil }
+    guard let subcommand = Subcommand.named(name) else {
+      let names = ["serve"] + Subcommand.all.map(\.name)
+      throw ConfigurationError("unknown command \(printable(name))\(Nearest.question(name, among: names))")
+    }
+    return subcommand
+  }
+
+  /// What was read from the command line so far.
+  private struct Line {
+    var settings: [(setting: RelaySetting, value: String)] = []
+    var options: [String: String] = [:]
+    var words: [String] = []
+    var file: String?
+    var isCheck = false
+
+    mutating func take(
+      _ argument: String, _ rest: inout ArraySlice<String>, _ subcommand: Subcommand?
+    ) throws(ConfigurationError) {
+      let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      guard argument.hasPrefix("--"), let name = parts.first?.dropFirst(2) else {
+        guard let subcommand, !subcommand.words.isEmpty else {
+          throw ConfigurationError("unexpected argument: only flags can stand here (see --help)")
+        }
+        words.append(argument)
+        return
+      }
+      let option = subcommand?.options.first { $0.name == name }
+      let setting = option == nil ? RelaySetting.named(name) : nil
+      guard option != nil || setting != nil || name == "config" else {
+        let names = RelaySetting.all.map(\.name) + ["config"] + (subcommand?.options.map(\.name) ?? [])
+        throw ConfigurationError(
+          "unknown flag --\(printable(name))\(Nearest.question(name, among: names, prefix: "--"))")
+      }
+      if let option, option.value == nil {
+        guard parts.count == 1 else { throw ConfigurationError("--\(name) takes no value") }
+        options[option.name] = ""
+        return
+      }
+      guard let value = parts.count == 2 ? String(parts[1]) : rest.popFirst() else {
+        throw ConfigurationError("--\(name) needs a value")
+      }
+      if let option {
+        options[option.name] = value
+      } else if let setting {
+        settings.append((setting, value))
+      } else {
+        file = value
+      }
+    }
   }
 
   package static var helpText: String {
     var text = """
-      usage: relay-server [--config FILE] [--KEY VALUE ...]
+      usage: relay-server [serve] [--config FILE] [--KEY VALUE ...]
 
       Relays end-to-end encrypted messages that it cannot read.
 
@@ -66,9 +115,14 @@ package enum RelayCommand: Sendable {
         --print-config-doc   print the table of settings as Markdown
         --version, --help
 
-      Settings (flags win over variables, variables over the file):
 
       """
+    if !Subcommand.all.isEmpty {
+      text += "Commands (relay-server COMMAND --help says more):\n\n"
+      for subcommand in Subcommand.all { text += "  \(subcommand.name)\n      \(subcommand.summary)\n" }
+      text += "\n"
+    }
+    text += "Settings (flags win over variables, variables over the file):\n\n"
     for setting in RelaySetting.all {
       let value = setting.defaultText.isEmpty ? "" : " [\(setting.defaultText)]"
       text += "  \(setting.flag)\(value)\n      \(setting.documentation)\n"
@@ -100,12 +154,12 @@ extension RelayConfiguration {
       }
       let name = RelaySetting.trim(line[..<equals])
       guard let setting = RelaySetting.named(name) else {
-        throw ConfigurationError("line \(index + 1): unknown key \(RelayCommand.printable(name))")
+        let question = Nearest.question(name, among: RelaySetting.all.map(\.name))
+        throw ConfigurationError("line \(index + 1): unknown key \(RelayCommand.printable(name))\(question)")
       }
       guard seen.insert(name).inserted else { throw ConfigurationError("line \(index + 1): \(name) is set twice") }
-      guard setting.set(&self, RelaySetting.trim(line[line.index(after: equals)...])) else {
-        throw ConfigurationError("line \(index + 1): \(name) has no valid value")
-      }
+      let value = RelaySetting.trim(line[line.index(after: equals)...])
+      try setting.take(value, into: &self, at: "line \(index + 1): \(name)")
     }
   }
 
@@ -114,9 +168,10 @@ extension RelayConfiguration {
     for (variable, value) in environment.sorted(by: { $0.key < $1.key })
     where variable.hasPrefix("KIN_RELAY_") && variable != "KIN_RELAY_CONFIG" {
       guard let setting = RelaySetting.all.first(where: { $0.variable == variable }) else {
-        throw ConfigurationError("unknown variable \(RelayCommand.printable(variable))")
+        let question = Nearest.question(variable, among: RelaySetting.all.map(\.variable))
+        throw ConfigurationError("unknown variable \(RelayCommand.printable(variable))\(question)")
       }
-      guard setting.set(&self, value) else { throw ConfigurationError("\(variable): not a valid value") }
+      try setting.take(value, into: &self, at: variable)
     }
   }
 

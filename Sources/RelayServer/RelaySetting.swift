@@ -15,6 +15,30 @@ package struct RelaySetting: Sendable {
   }
   package var defaultText: String { self.get(RelayConfiguration()) }
 
+  /// Takes a value in.
+  ///
+  /// - Throws: when it is not one, or when it holds a password: other users of the machine can read flags and variables,
+  ///   and a file of settings is shown around.
+  func take(_ value: String, into configuration: inout RelayConfiguration, at place: String) throws(ConfigurationError)
+  {
+    guard !Self.holdsPassword(value) else {
+      throw ConfigurationError("\(place): holds a password; secrets stand only in files of their own")
+    }
+    guard set(&configuration, value) else { throw ConfigurationError("\(place): not a valid value") }
+  }
+
+  /// Whether the text has a password in it: as `scheme://user:password@host`, or as `password=` among other words.
+  static func holdsPassword(_ text: String) -> Bool {
+    if let colon = text.firstRange(of: "://") {
+      let authority = text[colon.upperBound...].prefix { !"/?#".contains($0) }
+      if let at = authority.lastIndex(of: "@"), authority[..<at].contains(":") { return true }
+    }
+    return ["password", "passwd", "pwd", "secret", "token"].contains { word in
+      guard let found = text.lowercased().firstRange(of: word) else { return false }
+      return text.lowercased()[found.upperBound...].drop(while: { $0 == " " }).hasPrefix("=")
+    }
+  }
+
   package static let all: [RelaySetting] = [
     RelaySetting(
       name: "listen",

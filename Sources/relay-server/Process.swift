@@ -4,7 +4,7 @@ import RelayServer
 
 /// What ties the relay to its process.
 enum Process {
-  static func run(_ configuration: RelayConfiguration) async -> Int32 {
+  static func serve(_ configuration: RelayConfiguration) async -> Int32 {
     LogSink.standard.level = configuration.logLevel
     LogSink.standard.format = configuration.logFormat
     // Before the relay listens: a signal that comes early must not be lost.

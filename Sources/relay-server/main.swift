@@ -1,9 +1,10 @@
 import Glibc
 import RelayServer
 
-/// The entry: reads the settings, runs the relay until a signal, and leaves in good order.
+/// The entry: reads the settings, runs the relay until a signal, and leaves in good order; or does what a verb asks for.
 ///
-/// Exit codes: 0 done, 1 usage or settings, 2 our bug, 3 the address, the data folder or the keys cannot be used.
+/// Exit codes: 0 done, 1 usage or settings, 2 our bug, 3 the address, the data folder or the keys cannot be used,
+/// 5 refused.
 umask(0o077)
 
 let command: RelayCommand
@@ -16,9 +17,10 @@ do {
 }
 
 switch command {
-case .help: print(RelayCommand.helpText)
+case .help(let text): print(text)
 case .version: print("relay-server \(RelayCommand.versionText)")
 case .printConfigurationDocumentation: print(RelaySetting.markdown, terminator: "")
 case .checkConfiguration(let configuration): print(configuration.effectiveText, terminator: "")
-case .run(let configuration): exit(await Process.run(configuration))
+case .perform(let subcommand, let call): exit(await subcommand.run(call, complain: Process.complain))
+case .serve(let configuration): exit(await Process.serve(configuration))
 }

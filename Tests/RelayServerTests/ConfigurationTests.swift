@@ -6,7 +6,7 @@ struct ConfigurationTests {
     _ arguments: [String], _ environment: [String: String] = [:], file: String? = nil
   ) throws -> RelayConfiguration {
     switch try RelayCommand.parse(arguments, environment: environment, readFile: { $0 == "relay.conf" ? file : nil }) {
-    case .run(let configuration), .checkConfiguration(let configuration): return configuration
+    case .serve(let configuration), .checkConfiguration(let configuration): return configuration
     default: throw Refusal(code: "not a run")
     }
   }
@@ -40,7 +40,7 @@ struct ConfigurationTests {
   @Test func namesThePlaceOfAMistakeAndNotTheValue() {
     let config = ["--config", "relay.conf"]
     #expect(Self.error(config, file: "listen = 127.0.0.1:1\n\nbogus = 1") == "line 3: unknown key bogus")
-    #expect(Self.error(config, file: "loops = many") == "line 1: loops has no valid value")
+    #expect(Self.error(config, file: "loops = many") == "line 1: loops: not a valid value")
     #expect(Self.error(config, file: "loops = 1\nloops = 2") == "line 2: loops is set twice")
     #expect(Self.error(config, file: "loops") == "line 1: not of the form `key = value`")
     #expect(Self.error(config) == "cannot read the configuration file")
@@ -51,7 +51,14 @@ struct ConfigurationTests {
     #expect(Self.error(["--listen"]) == "--listen needs a value")
     #expect(Self.error(["--registration", "maybe"]) == "--registration: not a valid value")
     #expect(Self.error(["--tls-key", "x"]) == "tls-certificate and tls-key go together")
-    #expect(Self.error(["stray"]).hasPrefix("unexpected argument"))
+    #expect(Self.error(["stray"]) == "unknown command stray")
+    #expect(Self.error(["sevre"]) == "unknown command sevre (did you mean serve?)")
+    #expect(Self.error(["serve", "stray"]).hasPrefix("unexpected argument"))
+    #expect(Self.error(["--lisetn", "x"]) == "unknown flag --lisetn (did you mean --listen?)")
+    #expect(Self.error(config, file: "loop = 1") == "line 1: unknown key loop (did you mean loops?)")
+    #expect(
+      Self.error([], ["KIN_RELAY_LOG_LEVLE": "x"])
+        == "unknown variable KIN_RELAY_LOG_LEVLE (did you mean KIN_RELAY_LOG_LEVEL?)")
     for value in ["", ":", "localhost", "127.0.0.1", "127.0.0.1:65536", "::1:80", ":80", "127.0.0.1:-1"] {
       #expect(Self.error(["--listen", value]) == "--listen: not a valid value", "\(value)")
     }
@@ -61,6 +68,25 @@ struct ConfigurationTests {
     for value in ["", "0", "1y", "-1s", "99999999999999999999d", "9223372036854775807d"] {
       #expect(Self.error(["--session-lifetime", value]) == "--session-lifetime: not a valid value", "\(value)")
     }
+  }
+
+  /// Whatever key it is given to, and by whichever way: others can read flags and variables, and a file is shown around.
+  @Test func refusesPasswordsAndDoesNotRepeatThem() {
+    let values = [
+      "postgres://kin:hunter2@db/kin", "host=db password=hunter2", "host=db PASSWORD = hunter2", "https://a:hunter2@b",
+    ]
+    for (value, setting) in values.flatMap({ value in RelaySetting.all.map { (value, $0) } }) {
+      let errors = [
+        Self.error([setting.flag, value]), Self.error([], [setting.variable: value]),
+        Self.error(["--config", "relay.conf"], file: "\(setting.name) = \(value)"),
+      ]
+      for error in errors {
+        #expect(
+          error.hasSuffix("holds a password; secrets stand only in files of their own"), "\(setting.name): \(error)")
+        #expect(!error.contains("hunter2"))
+      }
+    }
+    #expect(Self.error(["--allowed-origins", "https://a.example:8443/@x:y"]) == "none")
   }
 
   /// What `--check-config` prints means the same when it is read again, for every setting.
