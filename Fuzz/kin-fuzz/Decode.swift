@@ -223,7 +223,6 @@ private func decodeSeeds() throws -> [Target.Seed] {
   try fixture[0].group.merge(pending)
   try fixture[1].follow(message)
   add("state", state(fixture[1]), "later")
-  add("tree", fixture[0].group.ratchetTree, "unmerged")
   if let parent = fixture[0].group.state.tree.parents.compactMap({ $0 }).last { add("ParentNode", parent.encoded) }
   return seeds
 }

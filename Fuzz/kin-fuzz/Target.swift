@@ -47,7 +47,9 @@ func writeCorpus(in folder: String) throws {
   for target in Target.all {
     let path = "\(folder)/\(target.name)"
     mkdir(path, 0o755)
+    var seen: Set<[UInt8]> = []
     for seed in try target.seeds() {
+      guard seen.insert(seed.bytes).inserted else { found("\(path)/\(seed.name) is a seed twice") }
       guard let file = fopen("\(path)/\(seed.name)", "wb") else { found("cannot write \(path)/\(seed.name)") }
       fwrite(seed.bytes, 1, seed.bytes.count, file)
       fclose(file)

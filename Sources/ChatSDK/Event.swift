@@ -100,6 +100,8 @@ public struct Finding: Sendable, Hashable {
 
     /// An entry of the log is not a message of this group, or is damaged.
     public static let undecryptable = Code(rawValue: "undecryptable")
+    /// A message was older than the relay keeps them when this device came to read it.
+    public static let erased = Code(rawValue: "erased")
     /// An entry was sealed for keys that were erased: it came twice, or too late.
     public static let replayed = Code(rawValue: "replayed")
     /// A commit did what its sender is not entitled to; the room stands still here.

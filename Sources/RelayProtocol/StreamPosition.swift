@@ -22,6 +22,12 @@ public enum EntryKind: UInt8, Sendable, Codable {
   case commit = 2
   /// A proposal, standing until a commit includes it or ends the epoch.
   case proposal = 3
+  /// An application message that is not kept any more: `message` is its SHA-256, so that the order stays provable.
+  /// Relays make these of what they stored; nobody sends them.
+  case erased = 4
+
+  /// Whether clients may send it by itself: a commit has a route of its own.
+  public var isSent: Bool { self == .application || self == .proposal }
 }
 
 /// One entry of a room's log, as the relay stores and broadcasts it. The sender is known only from inside `message`.
@@ -33,7 +39,7 @@ public struct LogEntry: Hashable, Sendable, Codable {
   public var epoch: UInt64
   /// The relay's clock when it stored the entry, in milliseconds since 1970.
   public var time: UInt64
-  /// An MLSMessage (RFC 9420 section 6) that is a PrivateMessage.
+  /// An MLSMessage (RFC 9420 section 6) that is a PrivateMessage, or what ``EntryKind/erased`` left of one.
   public var message: Base64URL
 
   public init(room: RoomID, sequence: UInt64, kind: EntryKind, epoch: UInt64, time: UInt64, message: [UInt8]) {

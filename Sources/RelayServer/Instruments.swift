@@ -6,6 +6,7 @@ struct Instruments: Sendable {
   let sockets: Gauge
   let polls: Gauge
   let deliveries: Counter
+  let erased: Counter
   let batches: Histogram
   let closes: Labelled<CloseReason, Counter>
   let requests: Labelled<StatusClass, Counter>
@@ -14,6 +15,7 @@ struct Instruments: Sendable {
     sockets = metrics.gauge("kin_sockets", help: "WebSockets open now.")
     polls = metrics.gauge("kin_polls", help: "Long polls waiting now.")
     deliveries = metrics.counter("kin_deliveries_total", help: "Entries handed to sockets.")
+    erased = metrics.counter("kin_erased_total", help: "Messages erased because their time was over.")
     batches = metrics.histogram(
       "kin_send_batch", help: "Messages of one loop turn, stored together.",
       .counts([1, 2, 4, 8, 16, 32, 64, 128, 256]))

@@ -24,6 +24,7 @@ package final class Relay: Sendable {
     let server: HTTPServer
     let api: API
     let port: UInt16
+    let sweeper: Task<Void, Never>
   }
 
   /// - Parameter clock: milliseconds since 1970; tests may give their own.
@@ -117,9 +118,12 @@ package final class Relay: Sendable {
     do {
       let address = try await server.start()
       for hub in hubs { hub.start() }
+      let sweeper = Sweeper(
+        store: store, retention: Retention(settings), interval: settings.retentionInterval,
+        erased: instruments.erased, log: Log("sweep", to: sink), now: clock)
       return Running(
         loops: loops, store: store, bus: bus, passwords: passwords, polls: polls, hubs: hubs, server: server, api: api,
-        port: address.port)
+        port: address.port, sweeper: Task { await sweeper.run() })
     } catch {
       bus.removeAll()
       passwords.close()
@@ -167,6 +171,7 @@ package final class Relay: Sendable {
     }
     guard let running else { return }
     log.info("stopping")
+    running.sweeper.cancel()
     running.polls.close()
     await running.server.drain(deadline: deadline ?? configuration.shutdownTimeout)
     for hub in running.hubs { hub.stop() }

@@ -43,6 +43,13 @@ package struct RelayConfiguration: Sendable {
   /// Addresses of proxies whose `X-Forwarded-For` is believed.
   package var trustedProxies: [String] = []
 
+  /// How long messages are kept; zero: for ever.
+  package var retention = Duration.zero
+  package var retentionInterval = Duration.seconds(60)
+  package var welcomeRetention = Duration.seconds(90 * 86_400)
+  /// Stored bytes of one room's messages; 0: no bound.
+  package var roomQuotaMiB = 0
+
   package var logLevel = LogLevel.info
   package var logFormat = LogFormat.text
   package var shutdownTimeout = Duration.seconds(10)

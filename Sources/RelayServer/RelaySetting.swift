@@ -94,6 +94,16 @@ package struct RelaySetting: Sendable {
     list(
       "trusted-proxies", \.trustedProxies,
       "Addresses of reverse proxies, separated by commas: the last X-Forwarded-For that they send is believed."),
+    duration(
+      "retention", \.retention, 0...3_153_600_000,
+      "How long messages are kept before their content is erased; 0s: for ever. A room may ask for less."),
+    duration("retention-interval", \.retentionInterval, 1...86_400, "How often the relay looks for what to erase."),
+    duration(
+      "welcome-retention", \.welcomeRetention, 3600...3_153_600_000,
+      "How long an invitation waits for a device that does not come."),
+    number(
+      "room-quota-mib", \.roomQuotaMiB, 0...1_048_576,
+      "What one room's messages may take, in MiB: beyond it the oldest are erased. 0: no bound."),
     RelaySetting(
       name: "log-level", documentation: "`debug`, `info`, `warning`, `error` or `off`.",
       set: { configuration, text in

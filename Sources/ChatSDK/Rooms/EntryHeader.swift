@@ -15,11 +15,12 @@ enum EntryHeader {
 
 extension EntryKind {
   /// The ContentType of RFC 9420 section 6.
-  fileprivate var rawContentType: UInt8 {
+  fileprivate var rawContentType: UInt8? {
     switch self {
     case .application: 1
     case .proposal: 2
     case .commit: 3
+    case .erased: nil
     }
   }
 }

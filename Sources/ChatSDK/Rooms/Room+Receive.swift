@@ -145,7 +145,7 @@ extension Room {
   private func take(
     _ entry: LogEntry, in store: any StoreTransaction, asked: Set<UserID>, _ batch: inout Batch
   ) throws -> Bool {
-    let hash = ClientContext.hash(entry.message.bytes)
+    let hash = entry.kind == .erased ? entry.message.bytes : ClientContext.hash(entry.message.bytes)
     let epoch = stored.epoch
     if let index = outbox.firstIndex(where: { $0.hash == hash }) {
       try acknowledge(outbox[index], at: entry.sequence, in: store, &batch)
@@ -155,6 +155,8 @@ extension Room {
     } else if try store.message(at: entry.sequence, in: id)?.hash == hash {
       // Acknowledged before the log brought it.
       try tellOwn(entry, in: store, &batch)
+    } else if entry.kind == .erased {
+      try note(.erased, entry, "not kept by the relay until this device read it", in: store, &batch)
     } else if stored.health != .good {
       // Nothing more can be read here; the place in the log is kept.
     } else {

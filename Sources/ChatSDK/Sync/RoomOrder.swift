@@ -63,7 +63,8 @@ struct RoomOrder: Hashable, WireCodable {
     writer.writeVector(value)
     writer.write(entry.sequence)
     writer.write(entry.epoch)
-    writer.write(entry.kind.rawValue)
+    // What was erased is in the chain as what it was.
+    writer.write((entry.kind == .erased ? .application : entry.kind).rawValue)
     writer.writeVector(hash)
     move(to: ClientContext.hash(writer.bytes), entry.sequence)
   }

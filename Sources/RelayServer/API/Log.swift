@@ -6,7 +6,7 @@ extension API {
     .send: { api, call async throws(RelayError) in
       let (caller, room) = (try call.caller, try call.room)
       let body: SendRequest = try call.body()
-      guard body.kind != .commit else { throw RelayError(.invalidRequest, "A commit has its own route.") }
+      guard body.kind.isSent else { throw RelayError(.invalidRequest, "Such an entry is not sent here.") }
       return try json(
         try await api.services.writer.append(
           NewMessage(room: room, sender: caller.user, device: caller.device, request: body, now: api.services.now())

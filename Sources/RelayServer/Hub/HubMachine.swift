@@ -109,7 +109,7 @@ struct HubMachine {
       follow(connection, requestID, cursors)
     case .send(let requestID, let room, let request):
       if let wait { return refuse(connection, requestID, .rateLimited, after: wait) }
-      guard request.kind != .commit, !request.message.bytes.isEmpty else {
+      guard request.kind.isSent, !request.message.bytes.isEmpty else {
         return refuse(connection, requestID, .invalidRequest)
       }
       let message = NewMessage(

@@ -13,7 +13,7 @@ enum RelaySchema {
   }
 
   /// A step that was released never changes again: what comes later is a new one, in a file of its own.
-  static let steps: [Step] = [first]
+  static let steps: [Step] = [first, retention]
 
   /// `KinR` in ASCII.
   static let sqlite = Migrations(applicationID: 0x4B69_6E52, steps.map(\.sqlite))

@@ -90,6 +90,13 @@ package protocol RelayStore: Sendable {
   func welcomes(for device: DeviceID) async throws(RelayError) -> [WelcomesResponse.Waiting]
   func deleteWelcome(_ id: UInt64, for device: DeviceID) async throws(RelayError)
 
+  // MARK: Retention
+
+  /// Erases what is past its time in some of the rooms; `after` is 0 and then what the last step named.
+  func sweep(_ retention: Retention, after: Int64, now: UInt64) async throws(RelayError) -> SweepStep
+  /// Makes what was erased and deleted unreadable in the database's files, as far as the database can.
+  func scrub() async throws(RelayError)
+
   /// Whether the store answers: for `/readyz`.
   func check() async throws(RelayError)
   /// Finishes what was begun and closes; later calls throw `unavailable`.

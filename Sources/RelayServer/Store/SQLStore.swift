@@ -125,6 +125,12 @@ extension SQLStore {
     try await write(bytes: message.request.message.bytes.count, stored: stored) { try $0.leave(message) }
   }
 
+  // MARK: Retention
+
+  package func sweep(_ retention: Retention, after: Int64, now: UInt64) async throws(RelayError) -> SweepStep {
+    try await write { try $0.sweep(retention, after: after, now: now) }
+  }
+
   // MARK: Welcomes
 
   package func welcomes(for device: DeviceID) async throws(RelayError) -> [WelcomesResponse.Waiting] {

@@ -23,6 +23,7 @@ package final class SQLiteStore: SQLStore {
   }
 
   package let incarnation: UInt64
+  private let path: String
   private let writes: WorkQueue<WriteJob>
   private let reads: WorkQueue<ReadJob>
   private let counters: StoreCounters
@@ -36,10 +37,13 @@ package final class SQLiteStore: SQLStore {
   package init(
     path: String, configuration: Configuration = Configuration(), metrics: Metrics = Metrics()
   ) throws {
+    self.path = path
     let lock = try FileLock(path: path + ".lock")
     var options = SQLiteDatabase.Configuration()
     options.cacheBytes = configuration.cacheBytes
     options.checkpointPages = configuration.checkpointPages
+    // What is erased is overwritten.
+    options.secureDelete = true
     let database = try SQLiteDatabase(path: path, configuration: options)
     try RelaySchema.sqlite.migrate(database)
     incarnation = try Self.incarnation(of: database)
@@ -180,6 +184,19 @@ package final class SQLiteStore: SQLStore {
   package func check() async throws(RelayError) {
     try await read { _ = try $0.first("SELECT key FROM relay") { try $0.integer(0) } }
     try await write { _ in }
+  }
+
+  package func scrub() async throws(RelayError) {
+    // A connection and a thread of its own: it waits for readers.
+    let result: Result<Void, RelayError> = await withCheckedContinuation { continuation in
+      let isStarted = WorkThread.start { [path] in
+        do { continuation.resume(returning: .success(try SQLiteDatabase(path: path).checkpoint())) } catch {
+          continuation.resume(returning: .failure(StoreFault.relayError(error)))
+        }
+      }
+      if !isStarted { continuation.resume(returning: .failure(StoreFault.overloaded)) }
+    }
+    try result.get()
   }
 
   package func close() async {

@@ -14,7 +14,7 @@ extension StoreTables {
 
   private func store(_ message: NewMessage) throws -> Appended {
     let request = message.request
-    guard request.kind != .commit else { throw RelayError(.invalidRequest, "A commit has its own route.") }
+    guard request.kind.isSent else { throw RelayError(.invalidRequest, "A commit has its own route.") }
     try checkSize(request.message.bytes, max: Limits.message)
     let sender = try self.sender(message.sender, message.device)
     do {
@@ -74,7 +74,7 @@ extension StoreTables {
     ) { row in
       var isSame = try row.identifier(2, as: RoomID.self) == message.room
       // An entry that is no longer kept cannot be compared; its place in the log is answer enough.
-      if isSame, try !row.isNull(3) {
+      if isSame, try !row.isNull(3), try row.unsigned(3) != UInt64(EntryKind.erased.rawValue) {
         isSame =
           try row.unsigned(3) == UInt64(request.kind.rawValue) && row.unsigned(4) == request.epoch
           && row.withBlob(5) { $0.elementsEqual(request.message.bytes) }

@@ -178,7 +178,7 @@ enum FrozenSchema {
       epoch INTEGER NOT NULL CHECK (epoch >= 0),
       last INTEGER NOT NULL CHECK (last >= 0),
       created INTEGER NOT NULL
-    ) STRICT;
+    , retention INTEGER CHECK (retention > 0), swept INTEGER NOT NULL DEFAULT 0, counted INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0) STRICT;
     CREATE TABLE sent (
       key INTEGER PRIMARY KEY,
       device INTEGER NOT NULL REFERENCES device ON DELETE CASCADE,
