@@ -97,7 +97,8 @@ let package = Package(
     tests("StorageTests", ["Storage"]),
     tests(
       "RelayServerTests",
-      ["RelayServer", "RelayProtocol", "WireCodec", "CryptoPrimitives", "Networking", "Storage", "Observability"]),
+      ["RelayServer", "RelayProtocol", "WireCodec", "CryptoPrimitives", "Networking", "Storage", "Observability"],
+      data: ["Peers"]),
     tests(
       "ChatSDKTests",
       [

@@ -251,7 +251,7 @@ def wire(root, document="docs/protocol.md"):
     source = "Sources/RelayProtocol/"
     expected = {
         "route": {f"{method.upper()} {path}" for method, path in re.findall(
-            r"= Route\(\.(\w+), \"([^\"]+)\"", read(root, source + "Routes.swift"))},
+            r"= Route\(\s*\.(\w+),\s*\"([^\"]+)\"", read(root, source + "Routes.swift"))},
         "code": set(re.findall(
             r"= RelayCode\(\"(\w+)\", (\d+), (\d+)", read(root, source + "RelayCode.swift"))),
         "close code": set(re.findall(r"= CloseCode\(number: (\d+)", read(root, source + "CloseCode.swift"))),

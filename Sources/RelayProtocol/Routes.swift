@@ -1,6 +1,9 @@
-/// Every route of the relay's REST interface, version 1, in one place: the relay serves what stands here and the
-/// clients call what stands here.
-public struct Route: Hashable, Sendable {
+/// Every route of the relay's REST interface, version 1, in one place: the relay serves what stands here, the clients call
+/// what stands here, and the OpenAPI document is made of it.
+///
+/// A new route is one line here and its name in ``all``, an endpoint in the relay, and a row in docs/protocol.md. The
+/// tests say what is missing; `relay-server --print-openapi > docs/openapi.json` writes the document anew.
+public struct Route: Sendable {
   public enum Method: String, Sendable { case get = "GET", post = "POST", put = "PUT", delete = "DELETE" }
 
   public enum Authorization: Sendable {
@@ -9,66 +12,148 @@ public struct Route: Hashable, Sendable {
     case session
   }
 
+  /// The type of a JSON body. Its schema is read off its `Decodable` conformance.
+  public typealias Body = any (Codable & Sendable).Type
+
+  /// What the route answers with when it did what it was asked.
+  public enum Answer: Sendable {
+    /// No body: status 204.
+    case nothing
+    /// One JSON value: status 200, unless the route says 201.
+    case json(Body)
+    /// Something else, of that media type.
+    case media(String)
+    /// The WebSocket: status 101.
+    case upgrade
+  }
+
+  /// A whole number that may stand in the query.
+  public struct Query: Sendable {
+    public let name: String
+    public let summary: String
+
+    public init(_ name: String, _ summary: String) { (self.name, self.summary) = (name, summary) }
+  }
+
   public let method: Method
   /// The path, in which `{name}` stands for one segment.
   public let path: String
   public let authorization: Authorization
+  /// One sentence for the OpenAPI document.
+  public let summary: String
+  public let takes: Body?
+  public let gives: Answer
+  /// The status of success.
+  public let status: Int
+  public let query: [Query]
+  private let ownRefusals: [RelayCode]
 
-  private init(_ method: Method, _ path: String, _ authorization: Authorization = .session) {
-    self.method = method
-    self.path = path
-    self.authorization = authorization
+  /// - Parameters:
+  ///   - takes: the type of the request's body.
+  ///   - gives: the type of the answer's body; without one the answer is 204, or what `answer` says.
+  ///   - refuses: the codes of its own, besides those that follow from its form (see ``refusals``).
+  private init(
+    _ method: Method, _ path: String, _ authorization: Authorization = .session, _ summary: String = "",
+    takes: Body? = nil, gives: Body? = nil, answer: Answer = .nothing, status: Int? = nil, query: [Query] = [],
+    refuses: [RelayCode] = []
+  ) {
+    (self.method, self.path, self.authorization, self.summary) = (method, path, authorization, summary)
+    (self.takes, self.query, ownRefusals) = (takes, query, refuses)
+    self.gives = gives.map { .json($0) } ?? answer
+    let usual =
+      switch self.gives {
+      case .nothing: 204
+      case .json, .media: 200
+      case .upgrade: 101
+      }
+    self.status = status ?? usual
   }
 
-  public static let live = Route(.get, "/livez", .none)
-  public static let ready = Route(.get, "/readyz", .none)
-  /// `RegisterRequest` to `SessionResponse`.
-  public static let register = Route(.post, "/v1/accounts", .none)
-  /// `LoginRequest` to `SessionResponse`.
-  public static let logIn = Route(.post, "/v1/sessions", .none)
-  /// `RefreshRequest` to `SessionResponse`.
-  public static let refresh = Route(.post, "/v1/sessions/refresh", .none)
-  /// Ends the caller's session.
-  public static let logOut = Route(.delete, "/v1/sessions/current")
-  /// To `AccountResponse`.
-  public static let me = Route(.get, "/v1/accounts/me")
-  /// A user by name or id, to `UserResponse`.
-  public static let user = Route(.get, "/v1/users/{user}")
-  /// `DeviceListRequest`: the next version of the caller's signed device list.
-  public static let putDevices = Route(.put, "/v1/devices")
-  /// `KeyPackagesRequest`, for the caller's device; to `KeyPackageCount`.
-  public static let publishKeyPackages = Route(.post, "/v1/key-packages")
-  /// To `KeyPackageCount`.
-  public static let countKeyPackages = Route(.get, "/v1/key-packages")
-  /// One key package for each device of the user, to `ClaimResponse`.
-  public static let claimKeyPackages = Route(.post, "/v1/users/{user}/key-packages/claim")
-  /// `CreateRoomRequest` to `RoomResponse`.
-  public static let createRoom = Route(.post, "/v1/rooms")
-  /// To `RoomsResponse`.
-  public static let rooms = Route(.get, "/v1/rooms")
-  /// To `RoomResponse`.
-  public static let room = Route(.get, "/v1/rooms/{room}")
-  /// To `MembersResponse`.
-  public static let members = Route(.get, "/v1/rooms/{room}/members")
-  /// `SendRequest` to `SendResponse`.
-  public static let send = Route(.post, "/v1/rooms/{room}/messages")
-  /// `CommitRequest` to `SendResponse`, or a problem `epoch_conflict`.
-  public static let commit = Route(.post, "/v1/rooms/{room}/commits")
-  /// `LeaveRequest`: stores the caller's own Remove proposal and ends its membership.
-  public static let leave = Route(.post, "/v1/rooms/{room}/leave")
-  /// Entries after a sequence (query `after`, `limit`, `incarnation`), to `LogResponse`.
-  public static let log = Route(.get, "/v1/rooms/{room}/log")
-  /// The Welcomes that wait for the caller's device, to `WelcomesResponse`.
-  public static let welcomes = Route(.get, "/v1/welcomes")
-  /// Forgets a Welcome that was taken in or refused.
-  public static let deleteWelcome = Route(.delete, "/v1/welcomes/{welcome}")
-  /// `PollRequest` to `PollResponse`, after something happened or the time is over.
-  public static let poll = Route(.post, "/v1/poll")
+  /// Every code that the route may answer with: its own, and those of every route of its form. A malformed request, a bug
+  /// and a relay under stress can happen anywhere; so can a limit.
+  public var refusals: [RelayCode] {
+    var codes: [RelayCode] = [.invalidRequest, .rateLimited, .internalError, .unavailable]
+    if authorization == .session { codes += [.unauthenticated, .tokenExpired, .sessionEnded] }
+    if takes != nil { codes.append(.tooLarge) }
+    if path.contains("{") { codes.append(.notFound) }
+    if path.contains("{room}") { codes.append(.roomNotFound) }
+    if path.contains("{user}") { codes.append(.userNotFound) }
+    return codes + ownRefusals.filter { !codes.contains($0) }
+  }
+
+  public static let live = Route(.get, "/livez", .none, "Answers while the process runs.", answer: .media("text/plain"))
+  public static let ready = Route(
+    .get, "/readyz", .none, "Answers 200 if the relay can serve, else 503.", answer: .media("text/plain"))
+  public static let openAPI = Route(
+    .get, "/v1/openapi.json", .none, "This document.", answer: .media("application/json"))
+
+  public static let register = Route(
+    .post, "/v1/accounts", .none, "Makes an account, its first device and a session.", takes: RegisterRequest.self,
+    gives: SessionResponse.self, status: 201,
+    refuses: [.usernameTaken, .registrationClosed, .invalidSignature, .deviceListConflict])
+  public static let logIn = Route(
+    .post, "/v1/sessions", .none, "Begins a session of a device that the account lists.", takes: LoginRequest.self,
+    gives: SessionResponse.self, status: 201, refuses: [.invalidCredentials, .deviceUnknown])
+  public static let refresh = Route(
+    .post, "/v1/sessions/refresh", .none, "Gives new tokens for a refresh token, which works once.",
+    takes: RefreshRequest.self, gives: SessionResponse.self, refuses: [.sessionEnded, .userNotFound])
+  public static let logOut = Route(
+    .delete, "/v1/sessions/current", .session, "Ends the caller's session and its sockets.")
+  public static let me = Route(
+    .get, "/v1/accounts/me", .session, "The caller's account.", gives: AccountResponse.self, refuses: [.userNotFound])
+  public static let user = Route(
+    .get, "/v1/users/{user}", .session, "A user, by name or id, with the signed device list.", gives: UserResponse.self)
+  public static let putDevices = Route(
+    .put, "/v1/devices", .session, "The next version of the caller's signed device list.",
+    takes: DeviceListRequest.self, refuses: [.invalidSignature, .deviceListConflict])
+  public static let publishKeyPackages = Route(
+    .post, "/v1/key-packages", .session, "Publishes key packages of the caller's device.",
+    takes: KeyPackagesRequest.self, gives: KeyPackageCount.self, refuses: [.deviceUnknown])
+  public static let countKeyPackages = Route(
+    .get, "/v1/key-packages", .session, "How many key packages are left.", gives: KeyPackageCount.self)
+  public static let claimKeyPackages = Route(
+    .post, "/v1/users/{user}/key-packages/claim", .session,
+    "One key package for each device of the user, handed out once but for the last resort.", gives: ClaimResponse.self)
+  public static let createRoom = Route(
+    .post, "/v1/rooms", .session, "Makes a room of which the caller is the only member.", takes: CreateRoomRequest.self,
+    gives: RoomResponse.self, status: 201, refuses: [.roomExists])
+  public static let rooms = Route(.get, "/v1/rooms", .session, "The caller's rooms.", gives: RoomsResponse.self)
+  public static let room = Route(
+    .get, "/v1/rooms/{room}", .session, "One of the caller's rooms.", gives: RoomResponse.self)
+  public static let members = Route(
+    .get, "/v1/rooms/{room}/members", .session, "Who is in the room.", gives: MembersResponse.self)
+  public static let send = Route(
+    .post, "/v1/rooms/{room}/messages", .session, "Stores an application message or a proposal, and pushes it.",
+    takes: SendRequest.self, gives: SendResponse.self,
+    refuses: [.epochConflict, .epochStale, .epochUnknown, .sendIDReused, .deviceUnknown])
+  public static let commit = Route(
+    .post, "/v1/rooms/{room}/commits", .session, "Ends the epoch that the commit names, if it is the room's.",
+    takes: CommitRequest.self, gives: SendResponse.self,
+    refuses: [.epochConflict, .sendIDReused, .deviceUnknown, .userNotFound])
+  public static let leave = Route(
+    .post, "/v1/rooms/{room}/leave", .session,
+    "Stores the caller's own Remove proposal and ends its membership.", takes: LeaveRequest.self,
+    gives: SendResponse.self, refuses: [.epochConflict, .sendIDReused, .deviceUnknown])
+  public static let log = Route(
+    .get, "/v1/rooms/{room}/log", .session, "Entries of the room's log, in order.", gives: LogResponse.self,
+    query: [
+      Query("after", "The last sequence that the client has."), Query("limit", "How many entries at most."),
+      Query("incarnation", "The log that the sequence counts in."),
+    ], refuses: [.incarnationChanged])
+  public static let welcomes = Route(
+    .get, "/v1/welcomes", .session, "The Welcomes that wait for the caller's device.", gives: WelcomesResponse.self)
+  public static let deleteWelcome = Route(
+    .delete, "/v1/welcomes/{welcome}", .session, "Forgets a Welcome that was taken in or refused.")
+  public static let poll = Route(
+    .post, "/v1/poll", .session, "Where to look, after news or when the time is over.", takes: PollRequest.self,
+    gives: PollResponse.self)
   /// The WebSocket, subprotocol ``subprotocol``.
-  public static let socket = Route(.get, "/v1/socket", .none)
+  public static let socket = Route(
+    .get, "/v1/socket", .none, "The WebSocket, subprotocol kin.v1; its frames are described in docs/protocol.md.",
+    answer: .upgrade, refuses: [.unauthenticated, .tokenExpired, .sessionEnded, .forbidden])
 
   public static let all: [Route] = [
-    .live, .ready, .register, .logIn, .refresh, .logOut, .me, .user, .putDevices, .publishKeyPackages,
+    .live, .ready, .openAPI, .register, .logIn, .refresh, .logOut, .me, .user, .putDevices, .publishKeyPackages,
     .countKeyPackages, .claimKeyPackages, .createRoom, .rooms, .room, .members, .send, .commit, .leave, .log,
     .welcomes, .deleteWelcome, .poll, .socket,
   ]
@@ -93,5 +178,15 @@ public struct Route: Hashable, Sendable {
       if part.hasPrefix("{") { values.append(segment) } else if part != segment { return nil }
     }
     return values
+  }
+}
+
+/// A route is its method and its path.
+extension Route: Hashable {
+  public static func == (left: Route, right: Route) -> Bool { left.method == right.method && left.path == right.path }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(method)
+    hasher.combine(path)
   }
 }

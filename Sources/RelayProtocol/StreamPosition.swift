@@ -15,7 +15,7 @@ public struct StreamPosition: Hashable, Sendable, Codable {
 }
 
 /// What kind of MLS message an entry of the log carries: all that the relay needs to tell apart.
-public enum EntryKind: UInt8, Sendable, Codable {
+public enum EntryKind: UInt8, Sendable, Codable, CaseIterable {
   /// An application message; it leaves the epoch as it was.
   case application = 1
   /// A commit; it was accepted by compare-and-set and ended the epoch that it names.

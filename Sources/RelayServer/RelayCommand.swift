@@ -6,6 +6,7 @@ package enum RelayCommand: Sendable {
   /// Settings are good: print the effective ones.
   case checkConfiguration(RelayConfiguration)
   case printConfigurationDocumentation
+  case printOpenAPI
   case help(String)
   case version
 
@@ -26,6 +27,7 @@ package enum RelayCommand: Sendable {
       case "--help", "-h": return .help(subcommand?.helpText ?? helpText)
       case "--version" where subcommand == nil: return .version
       case "--print-config-doc" where subcommand == nil: return .printConfigurationDocumentation
+      case "--print-openapi" where subcommand == nil: return .printOpenAPI
       case "--check-config" where subcommand == nil: line.isCheck = true
       default: try line.take(argument, &rest, subcommand)
       }
@@ -113,6 +115,7 @@ package enum RelayCommand: Sendable {
         --config FILE        read settings from FILE: lines of `key = value`, `#` begins a comment
         --check-config       check the settings, print what is in force, and exit
         --print-config-doc   print the table of settings as Markdown
+        --print-openapi      print the OpenAPI document of the HTTP interface
         --version, --help
 
 

@@ -20,6 +20,7 @@ switch command {
 case .help(let text): print(text)
 case .version: print("relay-server \(RelayCommand.versionText)")
 case .printConfigurationDocumentation: print(RelaySetting.markdown, terminator: "")
+case .printOpenAPI: print(OpenAPIDocument.text, terminator: "")
 case .checkConfiguration(let configuration): print(configuration.effectiveText, terminator: "")
 case .perform(let subcommand, let call): exit(await subcommand.run(call, complain: Process.complain))
 case .serve(let configuration): exit(await Process.serve(configuration))

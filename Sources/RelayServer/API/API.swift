@@ -65,7 +65,8 @@ final class API: HTTPHandler {
       return try await item.endpoint(self, Call(request: request, parameters: parameters, authenticated: caller))
     }
     if request.path == Route.socket.path {
-      throw RelayError(.invalidRequest, "This path is for WebSockets.")
+      guard request.method != .get else { throw RelayError(.invalidRequest, "This path is for WebSockets.") }
+      allowed.append(Route.socket.method.rawValue)
     }
     guard allowed.isEmpty else {
       var response = Self.problem(RelayError(.methodNotAllowed, "The path has no such method."))

@@ -9,6 +9,9 @@ extension API {
       try await api.services.store.check()
       return text("ready\n")
     },
+    .openAPI: { _, _ in
+      HTTPResponse(status: 200, headers: ["Content-Type": "application/json"], body: Array(OpenAPIDocument.text.utf8))
+    },
   ]
 
   private static func text(_ text: String) -> HTTPResponse {

@@ -57,9 +57,26 @@ struct RelayFixture: Sendable {
   ) async throws -> HTTPResponse {
     var headers = headers
     if let token { headers.set("Authorization", "Bearer \(token)") }
-    return try await client.send(
+    let response = try await client.send(
       HTTPClientRequest(
         HTTPMethod(rawValue: method), try url(path), headers: headers, body: body, timeout: .seconds(60)))
+    expectDocumented(method, path, response)
+    return response
+  }
+
+  /// Every test is one of the OpenAPI document too: what a route answers must stand there.
+  private func expectDocumented(_ method: String, _ path: String, _ response: HTTPResponse) {
+    let segments = path.prefix { $0 != "?" }.split(separator: "/").map(String.init)
+    guard let route = Route.all.first(where: { $0.method.rawValue == method && $0.match(segments) != nil }) else {
+      return
+    }
+    if response.status < 300 {
+      #expect(response.status == route.status, "\(method) \(route.path): its `status` in Routes.swift is another")
+    } else if let problem = try? response.decoded(Problem.self), let code = RelayCode(text: problem.code) {
+      #expect(
+        (route.refusals + [.methodNotAllowed]).contains(code),
+        "\(method) \(route.path) answered \(problem.code): add it to its `refuses` in Routes.swift")
+    }
   }
 
   func call(
