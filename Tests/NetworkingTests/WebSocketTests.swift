@@ -69,7 +69,7 @@ struct WebSocketTests {
       for _ in 0..<10 { sockets.append(try await WebSocketClient().connect(url)) }
       try await log.until { $0.connections.count == 10 }
       // One that is copied and one that is kept by reference.
-      for size in [200, 100_000] {
+      for size in [200, 5000, 100_000] {
         let payload = (0..<size).map { UInt8(truncatingIfNeeded: $0) }
         let frame = SharedBytes.webSocketFrame(binary: payload)
         for connection in log.state.withLock({ $0.connections }) { connection.execute { $0.send(frame: frame) } }
@@ -98,6 +98,73 @@ struct WebSocketTests {
       where await iterator.next() == .binary([UInt8](repeating: UInt8(number), count: 200)) { right += 1 }
       #expect(right == 100)
       let after: Int = try await connection.loop.perform { $0(.success(connection.loop.statistics.writes)) }
+      #expect(after == before + 1)
+      socket.close()
+    }
+  }
+
+  /// Frames of others and its own, in every mixture of sizes: each in its place, and a turn's in one write or two.
+  @Test(arguments: [false, true]) func sharedAndOwnFramesKeepTheirOrder(tls: Bool) async throws {
+    let log = SocketLog()
+    let files = try Certificates.shared.get()
+    let context = try TLSServerContext(certificateFile: files.certificate("good"), keyFile: files.key("good"))
+    var configuration = WebSocketClient.Configuration()
+    if tls { configuration.tls = try TLSClientContext(trustedCertificates: files.authority) }
+    let client = WebSocketClient(configuration: configuration)
+    try await withServer(handler: EchoHandler(socketEvents: log), configure: { if tls { $0.tls = context } }) {
+      _, address in
+      let socket = try await client.connect(WebURL("\(tls ? "wss" : "ws")://localhost:\(address.port)/silent"))
+      try await log.until { $0.connections.count == 1 }
+      let connection = try #require(log.state.withLock { $0.connections.first })
+      var iterator = socket.makeAsyncIterator()
+      let sizes = [10, 300, 4095, 4096, 70_000]
+      var kinds: [[(shared: Bool, size: Int)]] = [[]]
+      for _ in 0..<3 {
+        kinds = kinds.flatMap { before in
+          [false, true].flatMap { shared in sizes.map { before + [(shared, $0)] } }
+        }
+      }
+      // Every third of the thousand: all kinds stand in all places.
+      for mixture in stride(from: 0, to: kinds.count, by: 3).map({ kinds[$0] }) {
+        connection.execute { connection in
+          for (place, kind) in mixture.enumerated() {
+            let payload = [UInt8](repeating: UInt8(place), count: kind.size)
+            if kind.shared {
+              connection.send(frame: .webSocketFrame(binary: payload))
+            } else {
+              connection.send(binary: payload)
+            }
+          }
+        }
+        for (place, kind) in mixture.enumerated() {
+          let expected = WebSocketStream.Message.binary([UInt8](repeating: UInt8(place), count: kind.size))
+          try #require(await iterator.next() == expected, "\(mixture)")
+        }
+      }
+      socket.close()
+    }
+  }
+
+  @Test func whatIsGatheredIsOneTurn() async throws {
+    let log = SocketLog()
+    try await withServer(handler: EchoHandler(socketEvents: log)) { _, address in
+      let socket = try await WebSocketClient().connect(try WebURL("ws://\(address)/silent"))
+      try await log.until { $0.connections.count == 1 }
+      let connection = try #require(log.state.withLock { $0.connections.first })
+      let loop = connection.loop
+      let before: Int = try await loop.perform { $0(.success(loop.statistics.writes)) }
+      // Not a task of the loop: another thread hands work over, slowly.
+      await Task.detached {
+        loop.gather {
+          for number in 0..<5 {
+            connection.execute { $0.send(binary: [UInt8(number)]) }
+            Thread.sleep(forTimeInterval: 0.01)
+          }
+        }
+      }.value
+      var iterator = socket.makeAsyncIterator()
+      for number in 0..<5 { #expect(await iterator.next() == .binary([UInt8(number)])) }
+      let after: Int = try await loop.perform { $0(.success(loop.statistics.writes)) }
       #expect(after == before + 1)
       socket.close()
     }

@@ -21,6 +21,10 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
 
   private struct Inbox: ~Copyable {
     var work: [Work] = []
+    /// Whether the loop knows of the work.
+    var isSignalled = false
+    /// How many callers of ``gather(_:)`` are not done yet.
+    var gathering = 0
     var phase = Phase.running
     var waiters: [CheckedContinuation<Void, Never>] = []
   }
@@ -169,16 +173,35 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
     let isStopped = inbox.withLock { inbox in
       guard inbox.phase != .stopped else { return true }
       inbox.work.append(work)
-      // Sent under the lock: the handle may not be used once its closing has begun.
-      if inbox.phase == .running && inbox.work.count == 1 { uv_async_send(async) }
+      if !inbox.isSignalled && inbox.gathering == 0 { signal(&inbox) }
       return false
     }
     // A job that is dropped would hang its task for ever.
     if isStopped { EventLoop.shared.submit(work) }
   }
 
+  /// Wakes the loop once for all that `body` submits to it, so that it is done in one turn.
+  ///
+  /// For other threads than the loop's. The body must be short: what others submit meanwhile waits for it too.
+  package func gather(_ body: () -> Void) {
+    inbox.withLock { $0.gathering += 1 }
+    body()
+    inbox.withLock { inbox in
+      inbox.gathering -= 1
+      if inbox.gathering == 0, !inbox.isSignalled, !inbox.work.isEmpty { signal(&inbox) }
+    }
+  }
+
+  /// Under the lock: the handle may not be used once its closing has begun.
+  private func signal(_ inbox: inout Inbox) {
+    guard inbox.phase == .running else { return }
+    inbox.isSignalled = true
+    uv_async_send(async)
+  }
+
   private func collect() {
     inbox.withLock { inbox in
+      inbox.isSignalled = false
       if local.isEmpty {
         swap(&local, &inbox.work)
       } else {

@@ -1,16 +1,16 @@
 /// Bytes that are encoded once and then belong to every connection that is to receive them.
 ///
-/// Small ones are copied into a connection's outgoing buffer (17 ns for 200 bytes, against 36 for a retain); big ones are
-/// kept by reference.
+/// A connection that has nothing else to send in this turn keeps a reference and hands the kernel this very memory.
 package struct SharedBytes: Sendable {
   /// Memory that does not move, as the kernel needs it for a write that ends later.
   final class Storage: @unchecked Sendable {
     // Written before anybody shares it, never after: that is what makes it sendable.
     let memory: UnsafeRawBufferPointer
 
-    init(_ bytes: [UInt8]) {
-      let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 8)
-      memory.copyBytes(from: bytes)
+    /// - Parameter fill: writes every byte.
+    init(count: Int, fill: (UnsafeMutableRawBufferPointer) -> Void) {
+      let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 8)
+      fill(memory)
       self.memory = UnsafeRawBufferPointer(memory)
     }
 
@@ -19,7 +19,22 @@ package struct SharedBytes: Sendable {
 
   let storage: Storage
 
-  package init(_ bytes: [UInt8]) { storage = Storage(bytes) }
+  package init(_ bytes: [UInt8]) {
+    storage = Storage(count: bytes.count) { $0.copyBytes(from: bytes) }
+  }
+
+  init(count: Int, fill: (UnsafeMutableRawBufferPointer) -> Void) { storage = Storage(count: count, fill: fill) }
+
+  /// The parts behind one another, copied into one piece.
+  package init(joining parts: some Collection<SharedBytes>) {
+    storage = Storage(count: parts.reduce(0) { $0 + $1.count }) { memory in
+      var rest = memory[...]
+      for part in parts {
+        UnsafeMutableRawBufferPointer(rebasing: rest).copyMemory(from: part.storage.memory)
+        rest = rest.dropFirst(part.count)
+      }
+    }
+  }
 
   package var count: Int { storage.memory.count }
 

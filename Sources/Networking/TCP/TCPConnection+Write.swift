@@ -1,101 +1,5 @@
 import CUV
-
-/// What a connection is to send: chunks in order, the last of which still grows.
-struct OutgoingQueue {
-  enum Chunk {
-    case copied([UInt8])
-    case shared(SharedBytes.Storage)
-
-    var count: Int {
-      switch self {
-      case .copied(let bytes): bytes.count
-      case .shared(let storage): storage.memory.count
-      }
-    }
-
-    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-      switch self {
-      case .copied(let bytes): bytes.withUnsafeBytes(body)
-      case .shared(let storage): body(storage.memory)
-      }
-    }
-  }
-
-  private var chunks: [Chunk] = []
-  private var tail: [UInt8] = []
-  /// How much of the first chunk is gone already.
-  var headOffset = 0
-  private(set) var count = 0
-
-  var isEmpty: Bool { count == 0 }
-
-  /// Below that, copying is cheaper than keeping a reference and a system call of its own.
-  static let sharingThreshold = 16 * 1024
-
-  mutating func append(_ bytes: UnsafeRawBufferPointer, spare: () -> [UInt8]) {
-    if tail.capacity == 0 { tail = spare() }
-    tail.append(contentsOf: bytes)
-    count += bytes.count
-  }
-
-  mutating func append(_ storage: SharedBytes.Storage) {
-    closeTail()
-    chunks.append(.shared(storage))
-    count += storage.memory.count
-  }
-
-  private mutating func closeTail() {
-    guard !tail.isEmpty else { return }
-    var closed: [UInt8] = []
-    swap(&closed, &tail)
-    chunks.append(.copied(closed))
-  }
-
-  /// Takes the first chunk out, to be followed by `advance` or `putBack`.
-  mutating func takeFirst() -> Chunk? {
-    guard !chunks.isEmpty else {
-      guard !tail.isEmpty else { return nil }
-      var taken: [UInt8] = []
-      swap(&taken, &tail)
-      return .copied(taken)
-    }
-    return chunks.removeFirst()
-  }
-
-  mutating func putBack(_ chunk: Chunk) { chunks.insert(chunk, at: 0) }
-
-  /// That many bytes have left the queue.
-  mutating func removed(_ bytes: Int) { count -= bytes }
-
-  mutating func removeAll() { self = OutgoingQueue() }
-}
-
-/// A write that the kernel could not take at once: keeps its bytes until it has.
-final class WriteRequest {
-  let request = UnsafeMutablePointer<uv_write_t>.allocate(capacity: 1)
-  let bytes: UnsafeRawBufferPointer
-  private let owned: UnsafeMutableRawBufferPointer?
-  private let shared: SharedBytes.Storage?
-
-  init(copying source: UnsafeRawBufferPointer) {
-    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: source.count, alignment: 8)
-    memory.copyMemory(from: source)
-    owned = memory
-    shared = nil
-    bytes = UnsafeRawBufferPointer(memory)
-  }
-
-  init(sharing storage: SharedBytes.Storage, from offset: Int) {
-    owned = nil
-    shared = storage
-    bytes = UnsafeRawBufferPointer(rebasing: storage.memory[offset...])
-  }
-
-  deinit {
-    request.deallocate()
-    owned?.deallocate()
-  }
-}
+import Glibc
 
 extension TCPConnection {
   /// How many bytes wait, here and in a write that the kernel has not taken.
@@ -112,10 +16,9 @@ extension TCPConnection {
   func write(_ bytes: [UInt8]) { bytes.withUnsafeBytes { write($0) } }
 
   func write(_ bytes: SharedBytes) {
-    guard bytes.count >= OutgoingQueue.sharingThreshold else { return write(bytes.storage.memory) }
-    guard state == .open || state == .connecting else { return }
+    guard state == .open || state == .connecting, bytes.count > 0 else { return }
     willQueue()
-    outgoing.append(bytes.storage)
+    outgoing.append(bytes.storage) { loop.takeBuffer() }
     didQueue()
   }
 
@@ -163,20 +66,27 @@ extension TCPConnection {
     }
   }
 
-  /// Writes the first chunk; `false` when there is none.
+  /// Writes the first chunk, and the second with it; `false` when there is none.
   private func flushPlain() -> Bool {
-    guard let chunk = outgoing.takeFirst() else { return false }
-    outgoing.removed(chunk.count)
-    send(chunk)
-    if case .copied(let bytes) = chunk { loop.recycle(bytes) }
+    guard let first = outgoing.takeFirst() else { return false }
+    outgoing.removed(first.count)
+    if !outgoing.isEmpty, let second = outgoing.takeFirst() {
+      outgoing.removed(second.count)
+      send(first, second)
+      if case .copied(let bytes) = second { loop.recycle(bytes) }
+    } else {
+      send(first)
+    }
+    if case .copied(let bytes) = first { loop.recycle(bytes) }
     return true
   }
 
   /// Seals what is queued, at most a few records at a time, and writes it; `false` when there is nothing.
   private func flushTLS() -> Bool {
-    guard let tls else { return false }
+    guard let tls, tls.hasOutput || !outgoing.isEmpty else { return false }
+    if tls.sealed.capacity == 0 { tls.sealed = loop.takeBuffer() }
     do throws(NetworkError) {
-      while tls.isEstablished, tls.outputCount < 64 * 1024, let chunk = outgoing.takeFirst() {
+      while tls.isEstablished, tls.sealed.count < 64 * 1024, let chunk = outgoing.takeFirst() {
         let offset = outgoing.headOffset
         let total = chunk.count
         let written = chunk.withBytes { bytes in
@@ -199,9 +109,13 @@ extension TCPConnection {
       abort(error)
       return false
     }
-    guard tls.hasOutput else { return false }
-    var sealed = loop.takeBuffer()
-    tls.takeOutput(into: &sealed)
+    guard tls.hasOutput else {
+      loop.recycle(tls.sealed)
+      tls.sealed = []
+      return false
+    }
+    var sealed: [UInt8] = []
+    swap(&sealed, &tls.sealed)
     send(.copied(sealed))
     loop.recycle(sealed)
     return state != .closed
@@ -210,37 +124,66 @@ extension TCPConnection {
   /// Writes what TLS has to say before the connection ends, if the kernel takes it at once.
   func flushAlert() {
     guard let tls, tls.hasOutput, inFlight == nil, state != .closed else { return }
-    var sealed: [UInt8] = []
-    tls.takeOutput(into: &sealed)
-    sealed.withUnsafeMutableBytes { bytes in
-      var buffer = uv_buf_init(bytes.baseAddress!.assumingMemoryBound(to: CChar.self), UInt32(bytes.count))
-      _ = uv_try_write(handle.asStream, &buffer, 1)
-    }
+    _ = tls.sealed.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Self.sendFlags) }
+    tls.sealed = []
   }
 
   /// Tries to write the chunk at once; what the kernel does not take waits in a request.
   private func send(_ chunk: OutgoingQueue.Chunk) {
+    let written = chunk.withBytes { taken(Glibc.send(descriptor, $0.baseAddress, $0.count, Self.sendFlags)) }
+    guard let written, written < chunk.count else { return }
+    wait(for: chunk, from: written)
+  }
+
+  /// The same for two, in one system call.
+  private func send(_ first: OutgoingQueue.Chunk, _ second: OutgoingQueue.Chunk) {
+    let written = first.withBytes { head in
+      second.withBytes { rest in
+        // The kernel only reads; the type does not say so.
+        let parts = [head, rest].map {
+          iovec(iov_base: UnsafeMutableRawPointer(mutating: $0.baseAddress), iov_len: $0.count)
+        }
+        return parts.withUnsafeBufferPointer { parts in
+          var message = msghdr()
+          message.msg_iov = UnsafeMutablePointer(mutating: parts.baseAddress)
+          message.msg_iovlen = parts.count
+          return taken(sendmsg(descriptor, &message, Self.sendFlags))
+        }
+      }
+    }
+    guard let written else { return }
+    if written < first.count {
+      outgoing.putBack(second)
+      outgoing.removed(-second.count)
+      wait(for: first, from: written)
+    } else if written < first.count + second.count {
+      wait(for: second, from: written - first.count)
+    }
+  }
+
+  private static let sendFlags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
+
+  /// How much a call took, or `nil` if the connection is no more.
+  private func taken(_ result: Int) -> Int? {
     loop.statistics.writes += 1
-    let total = chunk.count
-    let result = chunk.withBytes { bytes -> Int in
-      // The kernel only reads; libuv's type does not say so.
-      let base = UnsafeMutableRawPointer(mutating: bytes.baseAddress!).assumingMemoryBound(to: CChar.self)
-      var buffer = uv_buf_init(base, UInt32(truncatingIfNeeded: bytes.count))
-      return Int(uv_try_write(handle.asStream, &buffer, 1))
-    }
-    if result == total {
-      lastProgress = uv_now(loop.uv)
-      return
-    }
-    guard result >= 0 || result == Int(UV_EAGAIN.rawValue) else { return abort(.uv(result)) }
-    let written = max(0, result)
-    if written > 0 { lastProgress = uv_now(loop.uv) }
-    let pending: WriteRequest
+    if result > 0 { lastProgress = uv_now(loop.uv) }
+    guard result < 0 else { return result }
+    // Not even a part of it was taken; nothing is lost by trying again when the socket is writable.
+    if errno == EAGAIN || errno == EINTR || errno == ENOBUFS { return 0 }
+    abort(.uv(-Int(errno)))
+    return nil
+  }
+
+  /// Leaves the rest of a chunk to libuv, which writes it when the socket is writable.
+  private func wait(for chunk: OutgoingQueue.Chunk, from written: Int) {
     switch chunk {
-    case .shared(let storage): pending = WriteRequest(sharing: storage, from: written)
+    case .shared(let storage): wait(for: WriteRequest(sharing: storage, from: written))
     case .copied(let bytes):
-      pending = bytes.withUnsafeBytes { WriteRequest(copying: UnsafeRawBufferPointer(rebasing: $0[written...])) }
+      wait(for: bytes.withUnsafeBytes { WriteRequest(copying: UnsafeRawBufferPointer(rebasing: $0[written...])) })
     }
+  }
+
+  private func wait(for pending: WriteRequest) {
     inFlight = pending
     // The write request keeps the connection, and through it the bytes, until libuv is done with both.
     pending.request.pointee.data = Unmanaged.passRetained(self).toOpaque()

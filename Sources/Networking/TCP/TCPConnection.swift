@@ -40,6 +40,8 @@ final class TCPConnection: EventLoop.Resident, EventLoop.TurnObserver, @unchecke
 
   let loop: EventLoop
   let handle = UnsafeMutablePointer<uv_tcp_t>.allocate(capacity: 1)
+  /// The socket, while it is open.
+  private(set) var descriptor: Int32 = -1
   var state = State.connecting
   var tls: TLSEngine?
   /// Told of everything until the end; replaced when the connection changes its use.
@@ -91,6 +93,9 @@ final class TCPConnection: EventLoop.Resident, EventLoop.TurnObserver, @unchecke
   /// The socket is connected: begin to read, with TLS if there is an engine.
   func begin() {
     guard state == .connecting else { return }
+    var opened: uv_os_fd_t = -1
+    guard uv_fileno(handle.asHandle, &opened) == 0 else { return abort(.uv(Int(UV_EBADF.rawValue))) }
+    descriptor = opened
     state = .open
     uv_tcp_nodelay(handle, 1)
     var storage = sockaddr_storage()
@@ -136,8 +141,7 @@ final class TCPConnection: EventLoop.Resident, EventLoop.TurnObserver, @unchecke
       // While lingering we only wait for the end.
       guard state == .open || state == .finishing else { return }
       if let tls {
-        tls.feed(bytes)
-        pumpTLS()
+        tls.feed(bytes) { pumpTLS() }
       } else if state == .open {
         handler?.received(bytes.bytes)
       }

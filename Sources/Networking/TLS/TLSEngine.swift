@@ -2,7 +2,7 @@ import COpenSSL
 
 /// One TLS connection without a socket: sealed bytes in and out on one side, plain bytes on the other.
 ///
-/// At most what one read of the socket brought waits inside, because all of it is opened before the socket is read again.
+/// OpenSSL reads from where the socket's bytes are and writes into a buffer of the loop: an idle connection holds neither.
 final class TLSEngine {
   enum ReadResult {
     case bytes(Int)
@@ -11,10 +11,14 @@ final class TLSEngine {
   }
 
   private let ssl: OpaquePointer
-  // Owned by `ssl`.
-  private let input: OpaquePointer
-  private let output: OpaquePointer
   let isClient: Bool
+  /// Sealed bytes that wait to go to the peer; lend it a buffer before sealing.
+  var sealed: [UInt8] = []
+  /// What one read of the socket brought, during ``feed(_:while:)``.
+  private var lent = UnsafeRawBufferPointer(start: nil, count: 0)
+  /// What was not opened then, because the owner does not want more for now.
+  private var kept: [UInt8] = []
+  private var keptOffset = 0
   private(set) var isEstablished = false
   private var hasShutDown = false
   private var hasFailed = false
@@ -53,28 +57,47 @@ final class TLSEngine {
 
   private init(context: OpaquePointer, isClient: Bool) throws(NetworkError) {
     guard let ssl = SSL_new(context) else { throw NetworkError(.internalError, "OpenSSL has no memory") }
-    guard let input = BIO_new(BIO_s_mem()) else {
+    guard let passage = TLSPassage.method.flatMap({ BIO_new($0) }) else {
       SSL_free(ssl)
       throw NetworkError(.internalError, "OpenSSL has no memory")
     }
-    guard let output = BIO_new(BIO_s_mem()) else {
-      BIO_free(input)
-      SSL_free(ssl)
-      throw NetworkError(.internalError, "OpenSSL has no memory")
-    }
-    SSL_set_bio(ssl, input, output)
+    BIO_set_init(passage, 1)
+    SSL_set_bio(ssl, passage, passage)
     self.ssl = ssl
-    self.input = input
-    self.output = output
     self.isClient = isClient
+    // Both end together.
+    BIO_set_data(passage, Unmanaged.passUnretained(self).toOpaque())
   }
 
   deinit { SSL_free(ssl) }
 
-  /// Takes bytes from the peer.
-  func feed(_ bytes: UnsafeRawBufferPointer) {
-    // A memory BIO takes everything, or the process is out of memory; then the peer's next record will not verify.
-    BIO_write(input, bytes.baseAddress, Int32(bytes.count))
+  /// Has bytes from the peer at hand during `body`; those that it does not use are kept.
+  func feed(_ bytes: UnsafeRawBufferPointer, while body: () -> Void) {
+    guard kept.isEmpty else {
+      kept.append(contentsOf: bytes)
+      return body()
+    }
+    lent = bytes
+    body()
+    kept.append(contentsOf: lent)
+    lent = UnsafeRawBufferPointer(start: nil, count: 0)
+  }
+
+  /// Gives OpenSSL what is there; the result says how much.
+  fileprivate func takeInput(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+    if kept.isEmpty {
+      let count = min(buffer.count, lent.count)
+      buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: lent[..<count]))
+      lent = UnsafeRawBufferPointer(rebasing: lent[count...])
+      return count
+    }
+    let count = min(buffer.count, kept.count - keptOffset)
+    kept.withUnsafeBytes {
+      buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[keptOffset..<(keptOffset + count)]))
+    }
+    keptOffset += count
+    if keptOffset == kept.count { (kept, keptOffset) = ([], 0) }
+    return count
   }
 
   /// Goes on with the handshake as far as the input allows.
@@ -149,17 +172,7 @@ final class TLSEngine {
     return total
   }
 
-  /// How many sealed bytes wait to go to the peer.
-  var outputCount: Int { BIO_ctrl_pending(output) }
-  var hasOutput: Bool { outputCount > 0 }
-
-  func takeOutput(into bytes: inout [UInt8]) {
-    let count = outputCount
-    guard count > 0 else { return }
-    let start = bytes.count
-    bytes.append(contentsOf: repeatElement(0, count: count))
-    bytes.withUnsafeMutableBytes { _ = BIO_read(output, $0.baseAddress! + start, Int32(count)) }
-  }
+  var hasOutput: Bool { !sealed.isEmpty }
 
   /// Says farewell; `false` when that was done before, or cannot be.
   func beginShutdown() -> Bool {
@@ -168,5 +181,34 @@ final class TLSEngine {
     ERR_clear_error()
     SSL_shutdown(ssl)
     return hasOutput
+  }
+}
+
+/// What stands in a socket's place for OpenSSL.
+private enum TLSPassage {
+  // Made once and never changed.
+  nonisolated(unsafe) static let method: OpaquePointer? = {
+    guard let method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "kin") else { return nil }
+    BIO_meth_set_write_ex(method) { passage, bytes, count, written in
+      guard let engine = TLSPassage.engine(of: passage), let bytes, let written else { return 0 }
+      engine.sealed.append(contentsOf: UnsafeRawBufferPointer(start: bytes, count: count))
+      written.pointee = count
+      return 1
+    }
+    BIO_meth_set_read_ex(method) { passage, bytes, room, count in
+      guard let engine = TLSPassage.engine(of: passage), let bytes, let count else { return 0 }
+      BIO_clear_flags(passage, BIO_FLAGS_READ | BIO_FLAGS_WRITE | BIO_FLAGS_IO_SPECIAL | BIO_FLAGS_SHOULD_RETRY)
+      count.pointee = engine.takeInput(into: UnsafeMutableRawBufferPointer(start: bytes, count: room))
+      guard count.pointee == 0 else { return 1 }
+      BIO_set_flags(passage, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY)
+      return 0
+    }
+    // There is nothing to flush, which is a success; all else is not known here.
+    BIO_meth_set_ctrl(method) { _, command, _, _ in command == BIO_CTRL_FLUSH ? 1 : 0 }
+    return method
+  }()
+
+  private static func engine(of passage: OpaquePointer?) -> TLSEngine? {
+    BIO_get_data(passage).map { Unmanaged<TLSEngine>.fromOpaque($0).takeUnretainedValue() }
   }
 }

@@ -63,7 +63,8 @@ package final class WebSocketConnection: ByteStreamHandler, @unchecked Sendable 
   @discardableResult
   package func send(text: String) -> Bool { send(.text, Array(text.utf8)) }
 
-  /// Sends a frame made by ``SharedBytes/webSocketFrame(binary:)``; only a server's socket can (a client must mask each frame).
+  /// Sends a frame made by ``SharedBytes/webSocketFrame(binary:)``, or several such; only a server's socket can (a client
+  /// must mask each frame).
   @discardableResult
   package func send(frame: SharedBytes) -> Bool {
     assert(loop.isCurrent)
@@ -83,11 +84,14 @@ package final class WebSocketConnection: ByteStreamHandler, @unchecked Sendable 
 
   private func write(_ opcode: WebSocketOpcode, _ payload: [UInt8]) {
     // The mask must not be predictable, so it comes from the system's generator (RFC 6455, section 5.3).
-    let mask = role == .client ? UInt32.random(in: .min ... .max) : nil
-    if mask == nil && payload.count >= OutgoingQueue.sharingThreshold {
-      stream.write(SharedBytes(WebSocketFrame.encode(opcode, payload, mask: nil)))
+    guard role == .server else {
+      return stream.write(WebSocketFrame.encode(opcode, payload, mask: .random(in: .min ... .max)))
+    }
+    WebSocketFrame.Head(opcode, count: payload.count, mask: nil).withBytes { stream.write($0) }
+    if payload.count >= OutgoingQueue.sharingThreshold {
+      stream.write(SharedBytes(payload))
     } else {
-      stream.write(WebSocketFrame.encode(opcode, payload, mask: mask))
+      stream.write(payload)
     }
   }
 

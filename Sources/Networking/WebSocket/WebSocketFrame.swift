@@ -12,39 +12,52 @@ enum WebSocketOpcode: UInt8, Sendable {
 
 /// Encodes frames.
 enum WebSocketFrame {
-  /// Appends a frame's head: with the shortest length, as the RFC demands.
-  static func appendHead(
-    _ opcode: WebSocketOpcode, count: Int, isFinal: Bool = true, mask: UInt32?, to bytes: inout [UInt8]
-  ) {
-    bytes.append((isFinal ? 0x80 : 0) | opcode.rawValue)
-    let masked: UInt8 = mask == nil ? 0 : 0x80
-    switch count {
-    case ..<126: bytes.append(masked | UInt8(count))
-    case ..<65536:
-      bytes.append(masked | 126)
-      bytes.append(UInt8(count >> 8))
-      bytes.append(UInt8(count & 0xff))
-    default:
-      bytes.append(masked | 127)
-      for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: count >> shift)) }
+  /// A frame's head, of at most 14 bytes.
+  struct Head {
+    private var bytes: [14 of UInt8] = .init(repeating: 0)
+    private(set) var count = 0
+
+    /// With the shortest length, as the RFC demands.
+    ///
+    /// The mask's lowest byte is the first on the wire.
+    init(_ opcode: WebSocketOpcode, count: Int, isFinal: Bool = true, mask: UInt32?) {
+      append((isFinal ? 0x80 : 0) | opcode.rawValue)
+      let masked: UInt8 = mask == nil ? 0 : 0x80
+      switch count {
+      case ..<126: append(masked | UInt8(count))
+      case ..<65536:
+        append(masked | 126)
+        append(UInt8(count >> 8))
+        append(UInt8(count & 0xff))
+      default:
+        append(masked | 127)
+        for shift in stride(from: 56, through: 0, by: -8) { append(UInt8(truncatingIfNeeded: count >> shift)) }
+      }
+      if let mask {
+        for shift in stride(from: 0, to: 32, by: 8) { append(UInt8(truncatingIfNeeded: mask >> shift)) }
+      }
     }
-    if let mask {
-      for shift in stride(from: 0, to: 32, by: 8) { bytes.append(UInt8(truncatingIfNeeded: mask >> shift)) }
+
+    private mutating func append(_ byte: UInt8) {
+      bytes[count] = byte
+      count += 1
+    }
+
+    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+      withUnsafeBytes(of: bytes) { body(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
     }
   }
 
   /// A whole frame.
-  ///
-  /// The mask's lowest byte is the first on the wire.
   static func encode(_ opcode: WebSocketOpcode, _ payload: UnsafeRawBufferPointer, isFinal: Bool = true, mask: UInt32?)
     -> [UInt8]
   {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(payload.count + 14)
-    appendHead(opcode, count: payload.count, isFinal: isFinal, mask: mask, to: &bytes)
-    let start = bytes.count
+    let head = Head(opcode, count: payload.count, isFinal: isFinal, mask: mask)
+    head.withBytes { bytes.append(contentsOf: $0) }
     bytes.append(contentsOf: payload)
-    if let mask { apply(mask, phase: 0, to: &bytes, from: start) }
+    if let mask { apply(mask, phase: 0, to: &bytes, from: head.count) }
     return bytes
   }
 
@@ -89,6 +102,10 @@ enum WebSocketFrame {
 extension SharedBytes {
   /// A whole unmasked binary frame, encoded once for all recipients of a server.
   package static func webSocketFrame(binary payload: [UInt8]) -> SharedBytes {
-    SharedBytes(WebSocketFrame.encode(.binary, payload, mask: nil))
+    let head = WebSocketFrame.Head(.binary, count: payload.count, mask: nil)
+    return SharedBytes(count: head.count + payload.count) { memory in
+      head.withBytes { memory.copyMemory(from: $0) }
+      UnsafeMutableRawBufferPointer(rebasing: memory[head.count...]).copyBytes(from: payload)
+    }
   }
 }

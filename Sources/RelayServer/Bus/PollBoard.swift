@@ -87,7 +87,8 @@ final class PollBoard: BusListener {
   }
 
   func hear(_ wakes: [Wake]) {
-    let tickets = registry.withLock { registry in
+    let tickets: [Ticket] = registry.withLock { registry in
+      guard !registry.tickets.isEmpty else { return [] }
       var found: Set<UInt64> = []
       for wake in wakes {
         switch wake {

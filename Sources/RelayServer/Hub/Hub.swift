@@ -18,13 +18,19 @@ final class Hub: BusListener, @unchecked Sendable {
   private static let replayBytes = 1 << 20
   /// Bytes that may wait for one connection, besides the frame that is being added.
   private static let maxQueued = 4 << 20
+  /// How many bytes of small frames are joined.
+  private static let pieceBytes = 64 << 10
 
   let loop: EventLoop
   private let services: Services
   private let log: Log
   private var machine: HubMachine
-  private var sessions: [HubMachine.Connection: Session] = [:]
-  private var lastConnection = 0
+  /// The sessions by slot. A connection's number names its slot and how often a slot had been given out before.
+  private var slots: [Session?] = []
+  private var freeSlots: [Int] = []
+  private var opened = 0
+  /// Kept for its memory.
+  private var spareActions: [HubMachine.Action] = []
   private var outbox: [NewMessage] = []
   private var senders: [(connection: HubMachine.Connection, requestID: UInt32)] = []
   private var timer: EventLoop.Timer?
@@ -43,16 +49,15 @@ final class Hub: BusListener, @unchecked Sendable {
   func stop() { timer?.cancel() }
 
   func hear(_ wakes: [Wake]) {
-    loop.execute { for wake in wakes { self.perform(.wake(wake)) } }
+    loop.execute { self.perform(.wakes(wakes)) }
   }
 
   // MARK: Sessions
 
   /// Takes a new socket in; `caller` if the upgrade request carried a token.
   func open(_ connection: WebSocketConnection, caller: Caller?) -> Session {
-    lastConnection += 1
-    let session = Session(number: lastConnection, connection: connection, hub: self)
-    sessions[session.number] = session
+    let session = Session(number: takeSlot(), connection: connection, hub: self)
+    slots[session.number & Self.slotMask] = session
     services.instruments.sockets.add()
     perform(.opened(session.number))
     if let caller {
@@ -64,14 +69,33 @@ final class Hub: BusListener, @unchecked Sendable {
   }
 
   func closed(_ session: Session) {
-    guard sessions.removeValue(forKey: session.number) != nil else { return }
+    guard self.session(session.number) != nil else { return }
+    slots[session.number & Self.slotMask] = nil
+    freeSlots.append(session.number & Self.slotMask)
     services.instruments.sockets.subtract()
     if let user = session.user { services.counts.leave(user) }
     perform(.closed(session.number))
   }
 
+  private static let slotBits = 24
+  private static let slotMask = 1 << slotBits - 1
+
+  private func takeSlot() -> HubMachine.Connection {
+    opened += 1
+    if let slot = freeSlots.popLast() { return opened << Self.slotBits | slot }
+    slots.append(nil)
+    return opened << Self.slotBits | (slots.count - 1)
+  }
+
+  /// The session of that number, unless it is closed.
+  private func session(_ number: HubMachine.Connection) -> Session? {
+    let slot = number & Self.slotMask
+    guard slot < slots.count, let session = slots[slot], session.number == number else { return nil }
+    return session
+  }
+
   private func admit(_ number: HubMachine.Connection, _ result: Result<Caller, RelayError>) {
-    guard let session = sessions[number] else { return }
+    guard let session = session(number) else { return }
     var result = result
     if case .success(let caller) = result, session.user == nil {
       if services.counts.enter(caller.user) {
@@ -86,19 +110,30 @@ final class Hub: BusListener, @unchecked Sendable {
   // MARK: Driving the machine
 
   func perform(_ event: HubMachine.Event) {
-    for action in machine.handle(event, now: services.now()) { obey(action) }
+    // To obey may lead to the next event at once, which then finds no spare list and makes its own.
+    var actions: [HubMachine.Action] = []
+    swap(&actions, &spareActions)
+    machine.handle(event, now: services.now(), into: &actions)
+    for action in actions { obey(action) }
+    actions.removeAll(keepingCapacity: true)
+    swap(&actions, &spareActions)
   }
 
   private func obey(_ action: HubMachine.Action) {
     switch action {
     case .send(let frame, let connection):
-      deliver(.webSocketFrame(binary: frame.encoded), to: connection)
-    case .broadcast(let stored, let connections):
-      services.instruments.deliveries.add(UInt64(connections.count))
-      for connection in connections { deliver(stored.frame, to: connection) }
+      var writer = Writer(reserving: 64)
+      writer.write(frame)
+      let bytes = writer.bytes
+      deliver(to: connection) { $0.send(binary: bytes) }
+    case .broadcast(let entries, let connections):
+      services.instruments.deliveries.add(UInt64(entries.count * connections.count))
+      for piece in Self.pieces(of: entries) {
+        for connection in connections { deliver(to: connection) { $0.send(frame: piece) } }
+      }
     case .push(let entries, let connection):
       services.instruments.deliveries.add(UInt64(entries.count))
-      for stored in entries { deliver(stored.frame, to: connection) }
+      for stored in entries { deliver(to: connection) { $0.send(frame: stored.frame) } }
     case .authenticate(let connection, let token):
       Task { [services, loop] in
         let result = await Result.of { () throws(RelayError) in try await services.authenticator.caller(token: token) }
@@ -123,21 +158,40 @@ final class Hub: BusListener, @unchecked Sendable {
       if outbox.isEmpty { loop.execute { self.flush() } }
       outbox.append(message)
       senders.append((connection, requestID))
-    case .pause(let connection): sessions[connection]?.connection.pause()
-    case .resume(let connection): sessions[connection]?.connection.resume()
+    case .pause(let connection): session(connection)?.connection.pause()
+    case .resume(let connection): session(connection)?.connection.resume()
     case .close(let connection, let code):
-      guard let session = sessions[connection] else { return }
+      guard let session = session(connection) else { return }
       services.instruments.closes[CloseReason(code)].add()
       log.debug("socket closed", ["code": code.number])
       session.connection.close(WebSocketCloseCode(code.number))
     }
   }
 
-  private func deliver(_ frame: SharedBytes, to number: HubMachine.Connection) {
-    guard let session = sessions[number] else { return }
-    if session.connection.queuedBytes > Self.maxQueued || !session.connection.send(frame: frame),
-      session.connection.isOpen
-    {
+  /// Frames behind one another, in pieces that are each handed to every recipient.
+  ///
+  /// They are this loop's own: loops that counted references to the same bytes would wait for each other.
+  private static func pieces(of entries: [StoredEntry]) -> [SharedBytes] {
+    var pieces: [SharedBytes] = []
+    var start = 0
+    while start < entries.count {
+      var end = start + 1
+      var count = entries[start].frame.count
+      while end < entries.count, count + entries[end].frame.count <= pieceBytes {
+        count += entries[end].frame.count
+        end += 1
+      }
+      // What is large is not copied.
+      pieces.append(
+        count > pieceBytes ? entries[start].frame : SharedBytes(joining: entries[start..<end].lazy.map(\.frame)))
+      start = end
+    }
+    return pieces
+  }
+
+  private func deliver(to number: HubMachine.Connection, _ send: (WebSocketConnection) -> Bool) {
+    guard let session = session(number) else { return }
+    if session.connection.queuedBytes > Self.maxQueued || !send(session.connection), session.connection.isOpen {
       // Not at once: others may be in the middle of being served.
       loop.execute { self.perform(.overrun(number)) }
     }
@@ -146,7 +200,7 @@ final class Hub: BusListener, @unchecked Sendable {
   private func flush() {
     let senders = senders
     services.instruments.batches.record(outbox.count)
-    services.writer.append(outbox) { [loop] results in
+    services.writer.append(outbox, for: loop) { [loop] results in
       loop.execute {
         for (sender, result) in zip(senders, results) {
           self.perform(.appended(sender.connection, requestID: sender.requestID, result))

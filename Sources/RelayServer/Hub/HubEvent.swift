@@ -18,7 +18,8 @@ extension HubMachine {
     case page(Connection, ticket: UInt64, Result<LogResponse, RelayError>)
     /// The answer to ``Action/append``: on disk, or refused.
     case appended(Connection, requestID: UInt32, Result<Appended, RelayError>)
-    case wake(Wake)
+    /// What the bus brought at once.
+    case wakes([Wake])
     /// Much waits to be sent to the connection.
     case slow(Connection)
     case drained(Connection)
@@ -32,7 +33,8 @@ extension HubMachine {
   /// What the hub is to do.
   enum Action {
     case send(RelayFrame, to: Connection)
-    case broadcast(StoredEntry, to: [Connection])
+    /// The same entries of one room, in order, to each of its followers.
+    case broadcast([StoredEntry], to: [Connection])
     case push([StoredEntry], to: Connection)
     case authenticate(Connection, token: String)
     case survey(Connection, ticket: UInt64, Caller)

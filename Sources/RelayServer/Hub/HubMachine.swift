@@ -22,6 +22,9 @@ struct HubMachine {
   var feeds: [RoomID: RoomFeed] = [:]
   var lastTicket: UInt64 = 0
   var actions: [Action] = []
+  /// What feeds put out in one event; kept for its memory.
+  private var output: [RoomFeed.Output] = []
+  private var grown: [RoomID] = []
   private var byDevice: [DeviceID: Set<Connection>] = [:]
   /// What ended lately: a token that was checked just before must not open a socket just after.
   private var endedSessions: [UInt64: UInt64] = [:]
@@ -30,7 +33,16 @@ struct HubMachine {
   init(bounds: Bounds = Bounds()) { self.bounds = bounds }
 
   mutating func handle(_ event: Event, now: UInt64) -> [Action] {
+    var actions: [Action] = []
+    handle(event, now: now, into: &actions)
+    return actions
+  }
+
+  /// Appends what is to be done to `list`, whose memory the caller may use again and again.
+  mutating func handle(_ event: Event, now: UInt64, into list: inout [Action]) {
     self.now = now
+    swap(&actions, &list)
+    defer { swap(&actions, &list) }
     switch event {
     case .opened(let connection):
       let bucket = TokenBucket(
@@ -43,7 +55,7 @@ struct HubMachine {
     case .surveyed(let connection, let ticket, let result): surveyed(connection, ticket, result)
     case .page(let connection, let ticket, let result): read(connection, ticket, result)
     case .appended(let connection, let requestID, let result): appended(connection, requestID, result)
-    case .wake(let wake): woken(wake)
+    case .wakes(let wakes): woken(wakes)
     case .slow(let connection): peers[connection]?.slowSince = now
     case .drained(let connection):
       peers[connection]?.slowSince = nil
@@ -51,8 +63,6 @@ struct HubMachine {
     case .closed(let connection): forget(connection)
     case .tick: tick()
     }
-    defer { actions.removeAll(keepingCapacity: true) }
-    return actions
   }
 
   // MARK: Authentication
@@ -148,15 +158,25 @@ struct HubMachine {
 
   // MARK: Wakes and time
 
+  private mutating func woken(_ wakes: [Wake]) {
+    for wake in wakes { woken(wake) }
+    // Everything that a room got in this event goes to its followers in one piece.
+    for room in grown {
+      feeds[room]?.flush(into: &output)
+      if feeds[room]?.isEmpty == true { feeds[room] = nil }
+    }
+    grown.removeAll(keepingCapacity: true)
+    take(output)
+    output.removeAll(keepingCapacity: true)
+  }
+
   private mutating func woken(_ wake: Wake) {
     switch wake {
     case .stored(let stored):
       let room = stored.entry.room
-      var output: [RoomFeed.Output] = []
-      let overflowing = feeds[room]?.add(stored, now: now, into: &output) ?? []
-      take(output)
+      guard let overflowing = feeds[room]?.add(stored, now: now, into: &output) else { return }
+      if grown.last != room { grown.append(room) }
       for connection in overflowing { close(connection, .tooSlow) }
-      if feeds[room]?.isEmpty == true { feeds[room] = nil }
     case .look(let subject, let devices):
       for device in devices {
         for connection in byDevice[device] ?? [] { actions.append(.send(.look(subject), to: connection)) }
@@ -213,8 +233,7 @@ struct HubMachine {
   mutating func take(_ output: [RoomFeed.Output]) {
     for item in output {
       switch item {
-      case .broadcast(let stored, let connections):
-        if !connections.isEmpty { actions.append(.broadcast(stored, to: connections)) }
+      case .broadcast(let entries, let connections): actions.append(.broadcast(entries, to: connections))
       case .push(let entries, let connection): actions.append(.push(entries, to: connection))
       }
     }

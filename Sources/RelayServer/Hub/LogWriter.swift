@@ -1,3 +1,4 @@
+import Networking
 import RelayProtocol
 
 /// The one way into rooms' logs: stores, and when it is on disk tells everyone.
@@ -5,14 +6,26 @@ struct LogWriter: Sendable {
   let store: any RelayStore
   let bus: any Bus
 
-  /// Stores messages in one batch. `completion` comes on the store's thread, after the broadcast was handed on.
+  /// Stores messages in one batch. `completion` comes on the store's thread, after the broadcast was handed on; what both
+  /// lead to on `loop` is done in one turn, so that a sender's answer and its own copy leave in one write.
   func append(
-    _ messages: [NewMessage], completion: @escaping @Sendable ([Result<Appended, RelayError>]) -> Void
+    _ messages: [NewMessage], for loop: EventLoop? = nil,
+    completion: @escaping @Sendable ([Result<Appended, RelayError>]) -> Void
   ) {
     store.append(messages) { [bus] results in
-      let stored = results.compactMap { try? $0.get().entry }
-      bus.publish(stored.map { .stored(StoredEntry($0)) })
-      completion(results)
+      var wakes: [Wake] = []
+      wakes.reserveCapacity(results.count)
+      for case .success(let appended) in results {
+        if let entry = appended.entry { wakes.append(.stored(StoredEntry(entry))) }
+      }
+      guard let loop else {
+        bus.publish(wakes)
+        return completion(results)
+      }
+      loop.gather {
+        bus.publish(wakes)
+        completion(results)
+      }
     }
   }
 

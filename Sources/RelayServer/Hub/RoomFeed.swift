@@ -10,7 +10,7 @@ struct RoomFeed {
 
   /// What one call leads to.
   enum Output {
-    case broadcast(StoredEntry, to: [Connection])
+    case broadcast([StoredEntry], to: [Connection])
     case push([StoredEntry], to: Connection)
   }
 
@@ -26,6 +26,8 @@ struct RoomFeed {
   /// Entries that came before those that precede them.
   private var early: [UInt64: StoredEntry] = [:]
   private(set) var live: [Connection] = []
+  /// What the live ones are to be sent next, in one piece: see ``flush(into:)``.
+  private var run: [StoredEntry] = []
   private var users: [Connection: UserID] = [:]
   private var joining: [Connection: Joining] = [:]
   /// When the gap before the early ones was noticed.
@@ -48,10 +50,19 @@ struct RoomFeed {
     if users.removeValue(forKey: connection) != nil { live.removeAll { $0 == connection } }
   }
 
-  /// Takes in an entry, in any order.
+  /// Takes in an entry, in any order. What it leads to for the live followers waits for ``flush(into:)``.
+  ///
+  /// Returns the followers for whom too much would have to be kept.
   mutating func add(_ stored: StoredEntry, now: UInt64, into output: inout [Output]) -> [Connection] {
     let sequence = stored.entry.sequence
     if let next, sequence < next { return [] }
+    // Nearly always: the next one, and nobody is joining.
+    if sequence == next, joining.isEmpty, early.isEmpty {
+      next = sequence + 1
+      if !live.isEmpty { run.append(stored) }
+      if !stored.removed.isEmpty { remove(stored.removed, into: &output) }
+      return []
+    }
     var overflowing: [Connection] = []
     for (connection, join) in joining where join.reached == nil {
       joining[connection]?.kept.append(stored)
@@ -61,6 +72,13 @@ struct RoomFeed {
     if gapSince == nil { gapSince = now }
     release(into: &output)
     return overflowing
+  }
+
+  /// Puts out what the live followers are to be sent.
+  mutating func flush(into output: inout [Output]) {
+    guard !run.isEmpty else { return }
+    if !live.isEmpty { output.append(.broadcast(run, to: live)) }
+    run = []
   }
 
   /// Ends a join: the follower was brought up to `reached` by a read of the store.
@@ -91,8 +109,10 @@ struct RoomFeed {
     join.reached = reached
     join.kept = []
     joining[connection] = join
+    flush(into: &output)
     promote(connection)
     release(into: &output)
+    flush(into: &output)
     return true
   }
 
@@ -107,6 +127,7 @@ struct RoomFeed {
     }
     for (connection, user, _) in again { join(connection, user: user) }
     // The reads find what is missing, and what came early too.
+    run = []
     next = nil
     early = [:]
     gapSince = nil
@@ -124,12 +145,12 @@ struct RoomFeed {
     guard let start = next else { return }
     var sequence = start
     while let stored = early.removeValue(forKey: sequence) {
-      output.append(.broadcast(stored, to: live))
+      if !live.isEmpty { run.append(stored) }
       for (connection, join) in joining {
         // Its read has delivered this one already; from the next on it is live.
         if let reached = join.reached, sequence >= reached { follow(connection, join, reached, stored, &output) }
       }
-      if !stored.removed.isEmpty { remove(stored.removed) }
+      if !stored.removed.isEmpty { remove(stored.removed, into: &output) }
       sequence += 1
       next = sequence
     }
@@ -139,13 +160,17 @@ struct RoomFeed {
   private mutating func follow(
     _ connection: Connection, _ join: Joining, _ reached: UInt64, _ stored: StoredEntry, _ output: inout [Output]
   ) {
+    // Those that were live before get this one from the run, and must have it before their number grows.
+    flush(into: &output)
     if stored.entry.sequence > reached { output.append(.push([stored], to: connection)) }
     joining[connection] = nil
     users[connection] = join.user
     live.append(connection)
   }
 
-  private mutating func remove(_ gone: [UserID]) {
+  private mutating func remove(_ gone: [UserID], into output: inout [Output]) {
+    // The entry that ends a membership is the last that its member is sent.
+    flush(into: &output)
     for connection in live where users[connection].map({ gone.contains($0) }) ?? false { leave(connection) }
     for (connection, join) in joining where join.reached != nil && gone.contains(join.user) {
       joining[connection] = nil

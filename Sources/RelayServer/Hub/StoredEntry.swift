@@ -2,7 +2,7 @@ import Networking
 import RelayProtocol
 import WireCodec
 
-/// An entry that is on disk, with its frame: encoded once, shared by all its recipients on all loops.
+/// An entry that is on disk, with its frame: encoded once for all its recipients on all loops.
 struct StoredEntry: Sendable {
   let entry: LogEntry
   let frame: SharedBytes
@@ -12,6 +12,8 @@ struct StoredEntry: Sendable {
   init(_ entry: LogEntry, removed: [UserID] = []) {
     self.entry = entry
     self.removed = removed
-    frame = .webSocketFrame(binary: RelayFrame.entry(entry).encoded)
+    var writer = Writer(reserving: entry.message.bytes.count + 64)
+    writer.write(RelayFrame.entry(entry))
+    frame = .webSocketFrame(binary: writer.bytes)
   }
 }

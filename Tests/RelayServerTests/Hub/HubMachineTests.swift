@@ -23,7 +23,8 @@ struct HubMachineTests {
       case .send(.behind, let connection): "\(connection) behind"
       case .send(.look, let connection): "\(connection) look"
       case .send(.entry, let connection): "\(connection) entry"
-      case .broadcast(let stored, let connections): "\(connections) broadcast \(stored.entry.sequence)"
+      case .broadcast(let entries, let connections):
+        "\(connections) broadcast \(entries.map { "\($0.entry.sequence)" }.joined(separator: " "))"
       case .push(let entries, let connection): "\(connection) push \(entries.map(\.entry.sequence))"
       case .authenticate(let connection, _): "\(connection) authenticate"
       case .survey(let connection, _, _): "\(connection) survey"
@@ -217,6 +218,28 @@ struct HubMachineTests {
       ])
   }
 
+  @Test func joinsWhatComesAtOnce() {
+    var machine = Self.live()
+    _ = machine.handle(.opened(2), now: 0)
+    var other = Self.caller
+    (other.user, other.device, other.session) = (UserID(high: 0, low: 2), DeviceID(high: 0, low: 2), 2)
+    _ = machine.handle(.authenticated(2, .success(other)), now: 0)
+    _ = machine.handle(.frame(2, Self.follow(0)), now: 0)
+    _ = machine.handle(.surveyed(2, ticket: 2, .success([Self.standing(0)])), now: 0)
+    func stored(_ sequence: UInt64, removed: [UserID] = []) -> Wake {
+      .stored(RoomFeedTests.entry(sequence, in: Self.room, removed: removed))
+    }
+    run(
+      machine,
+      [
+        Step(.wakes([stored(1), stored(3), stored(2)]), ["[1, 2] broadcast 1 2 3"]),
+        // Whoever is removed gets the piece up to its removal and nothing of the next.
+        Step(
+          .wakes([stored(4), stored(5, removed: [other.user]), stored(6)]), ["[1, 2] broadcast 4 5", "[1] broadcast 6"]),
+        Step(.wakes([stored(7), .sessionEnded(1), stored(8)]), ["1 close 4003"]),
+      ])
+  }
+
   @Test func repairsAGap() {
     run(
       Self.live(),
@@ -270,4 +293,8 @@ struct HubMachineTests {
         Step(.wake(.look(.welcomes, [DeviceID(high: 8, low: 8)])), []),
       ])
   }
+}
+
+extension HubMachine.Event {
+  static func wake(_ wake: Wake) -> Self { .wakes([wake]) }
 }

@@ -8,7 +8,7 @@ struct RoomFeedTests {
   static let alice = UserID(high: 0, low: 1)
   static let bob = UserID(high: 0, low: 2)
 
-  static func entry(_ sequence: UInt64, removed: [UserID] = []) -> StoredEntry {
+  static func entry(_ sequence: UInt64, in room: RoomID = room, removed: [UserID] = []) -> StoredEntry {
     StoredEntry(
       LogEntry(room: room, sequence: sequence, kind: .application, epoch: 0, time: 0, message: [1]), removed: removed)
   }
@@ -19,8 +19,8 @@ struct RoomFeedTests {
     mutating func note(_ output: [RoomFeed.Output]) {
       for item in output {
         switch item {
-        case .broadcast(let stored, let connections):
-          for connection in connections { byConnection[connection, default: []].append(stored.entry.sequence) }
+        case .broadcast(let entries, let connections):
+          for connection in connections { byConnection[connection, default: []] += entries.map(\.entry.sequence) }
         case .push(let entries, let connection):
           byConnection[connection, default: []] += entries.map(\.entry.sequence)
         }
@@ -42,20 +42,23 @@ struct RoomFeedTests {
           for joinB in 0...4 {
             for finishB in joinB...4 {
               for lead in 0...2 {
-                tried += 1
-                check(publication, joinA, finishA, joinB, finishB, lead: lead)
+                for gathers in [false, true] {
+                  tried += 1
+                  check(publication, joinA, finishA, joinB, finishB, lead: lead, gathers: gathers)
+                }
               }
             }
           }
         }
       }
     }
-    #expect(tried == 6 * 15 * 15 * 3)
+    #expect(tried == 6 * 15 * 15 * 3 * 2)
   }
 
-  /// `lead`: how many entries the store is ahead of what was published when it is read.
+  /// `lead`: how many entries the store is ahead of what was published when it is read. `gathers`: what live followers
+  /// get is put out at the very end, not after each entry.
   private func check(
-    _ publication: [UInt64], _ joinA: Int, _ finishA: Int, _ joinB: Int, _ finishB: Int, lead: Int
+    _ publication: [UInt64], _ joinA: Int, _ finishA: Int, _ joinB: Int, _ finishB: Int, lead: Int, gathers: Bool
   ) {
     var feed = RoomFeed()
     var deliveries = Deliveries()
@@ -75,9 +78,13 @@ struct RoomFeedTests {
       if step < 4 {
         var output: [RoomFeed.Output] = []
         _ = feed.add(Self.entry(publication[step]), now: 0, into: &output)
+        if !gathers { feed.flush(into: &output) }
         deliveries.note(output)
       }
     }
+    var output: [RoomFeed.Output] = []
+    feed.flush(into: &output)
+    deliveries.note(output)
     for connection in [1, 2] {
       let read = readTo[connection] ?? 0
       let expected = read < 4 ? Array((read + 1)...4) : []
@@ -100,6 +107,7 @@ struct RoomFeedTests {
     for stored in [Self.entry(3), Self.entry(1), Self.entry(2, removed: [Self.bob]), Self.entry(4)] {
       _ = feed.add(stored, now: 0, into: &output)
     }
+    feed.flush(into: &output)
     // Still reading when it was removed.
     #expect(!feed.finish(3, at: 0, into: &output))
     deliveries.note(output)
@@ -118,12 +126,14 @@ struct RoomFeedTests {
     #expect(again.map(\.after) == [5] && again.map(\.connection) == [1])
     #expect(feed.finish(1, at: 7, into: &output))
     _ = feed.add(Self.entry(8), now: 0, into: &output)
+    feed.flush(into: &output)
     var deliveries = Deliveries()
     deliveries.note(output)
     #expect(deliveries.byConnection == [1: [8]])
     // The one that was late after all.
     output = []
     _ = feed.add(Self.entry(6), now: 0, into: &output)
+    feed.flush(into: &output)
     #expect(output.isEmpty)
   }
 }
