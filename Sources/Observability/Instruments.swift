@@ -93,7 +93,8 @@ package final class Histogram: Sendable {
   /// Records a plain number; a negative one counts as none.
   package func record(_ count: Int) { add(UInt64(clamping: count)) }
 
-  private func record(nanoseconds: UInt64) { add(nanoseconds / (1_000_000_000 / buckets.scale)) }
+  /// Records a duration.
+  package func record(nanoseconds: UInt64) { add(nanoseconds / (1_000_000_000 / buckets.scale)) }
 
   private func add(_ value: UInt64) {
     // A dozen bounds: a straight search beats a clever one.

@@ -28,6 +28,17 @@ package final class Metrics: Sendable {
     return counter
   }
 
+  /// A counter that is read when somebody looks: microseconds, shown in seconds as Prometheus asks.
+  ///
+  /// `reading` may run on any thread.
+  package func counter(_ name: StaticString, help: StaticString, microseconds reading: @escaping @Sendable () -> UInt64)
+  {
+    register(name, help, "counter") { name, text in
+      let (seconds, rest) = reading().quotientAndRemainder(dividingBy: 1_000_000)
+      text += "\(name) \(seconds).\(String(rest + 1_000_000).dropFirst())\n"
+    }
+  }
+
   /// A counter for each case of a closed set of labels.
   package func counters<Label: MetricLabel>(
     _ name: StaticString, help: StaticString, by label: Label.Type

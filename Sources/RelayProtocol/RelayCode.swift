@@ -2,8 +2,9 @@
 ///
 /// It stands as `code` in a problem document (RFC 9457) and as a number in a ``RelayFrame/refused`` frame. A client that
 /// meets an unknown code goes by the HTTP status alone.
-public struct RelayCode: Hashable, Sendable {
-  public let text: String
+public struct RelayCode: Sendable {
+  /// The text as a literal of the source, fit for logs and metrics.
+  public let literal: StaticString
   public let number: UInt16
   /// The HTTP status that carries this code.
   public let status: Int
@@ -60,12 +61,21 @@ public struct RelayCode: Hashable, Sendable {
     self = code
   }
 
-  private init(_ text: String, _ number: UInt16, _ status: Int, retryable: Bool = false) {
-    self.text = text
+  public var text: String { "\(literal)" }
+
+  private init(_ literal: StaticString, _ number: UInt16, _ status: Int, retryable: Bool = false) {
+    self.literal = literal
     self.number = number
     self.status = status
     self.isRetryable = retryable
   }
+}
+
+/// A code is its number.
+extension RelayCode: Hashable {
+  public static func == (left: RelayCode, right: RelayCode) -> Bool { left.number == right.number }
+
+  public func hash(into hasher: inout Hasher) { hasher.combine(number) }
 }
 
 /// The body of every refusal (RFC 9457), of type `application/problem+json`.

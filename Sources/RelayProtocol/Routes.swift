@@ -46,17 +46,21 @@ public struct Route: Sendable {
   /// The status of success.
   public let status: Int
   public let query: [Query]
+  /// Whether it makes the relay grow, so that it is refused first (`unavailable`) when the relay is under strain.
+  public let givesWay: Bool
   private let ownRefusals: [RelayCode]
 
   /// - Parameters:
   ///   - takes: the type of the request's body.
   ///   - gives: the type of the answer's body; without one the answer is 204, or what `answer` says.
   ///   - refuses: the codes of its own, besides those that follow from its form (see ``refusals``).
+  ///   - givesWay: see ``givesWay``.
   private init(
     _ method: Method, _ path: String, _ authorization: Authorization = .session, _ summary: String = "",
     takes: Body? = nil, gives: Body? = nil, answer: Answer = .nothing, status: Int? = nil, query: [Query] = [],
-    refuses: [RelayCode] = []
+    refuses: [RelayCode] = [], givesWay: Bool = false
   ) {
+    self.givesWay = givesWay
     (self.method, self.path, self.authorization, self.summary) = (method, path, authorization, summary)
     (self.takes, self.query, ownRefusals) = (takes, query, refuses)
     self.gives = gives.map { .json($0) } ?? answer
@@ -90,7 +94,7 @@ public struct Route: Sendable {
   public static let register = Route(
     .post, "/v1/accounts", .none, "Makes an account, its first device and a session.", takes: RegisterRequest.self,
     gives: SessionResponse.self, status: 201,
-    refuses: [.usernameTaken, .registrationClosed, .invalidSignature, .deviceListConflict])
+    refuses: [.usernameTaken, .registrationClosed, .invalidSignature, .deviceListConflict], givesWay: true)
   public static let logIn = Route(
     .post, "/v1/sessions", .none, "Begins a session of a device that the account lists.", takes: LoginRequest.self,
     gives: SessionResponse.self, status: 201, refuses: [.invalidCredentials, .deviceUnknown])
@@ -113,10 +117,11 @@ public struct Route: Sendable {
     .get, "/v1/key-packages", .session, "How many key packages are left.", gives: KeyPackageCount.self)
   public static let claimKeyPackages = Route(
     .post, "/v1/users/{user}/key-packages/claim", .session,
-    "One key package for each device of the user, handed out once but for the last resort.", gives: ClaimResponse.self)
+    "One key package for each device of the user, handed out once but for the last resort.", gives: ClaimResponse.self,
+    givesWay: true)
   public static let createRoom = Route(
     .post, "/v1/rooms", .session, "Makes a room of which the caller is the only member.", takes: CreateRoomRequest.self,
-    gives: RoomResponse.self, status: 201, refuses: [.roomExists])
+    gives: RoomResponse.self, status: 201, refuses: [.roomExists], givesWay: true)
   public static let rooms = Route(.get, "/v1/rooms", .session, "The caller's rooms.", gives: RoomsResponse.self)
   public static let room = Route(
     .get, "/v1/rooms/{room}", .session, "One of the caller's rooms.", gives: RoomResponse.self)

@@ -24,6 +24,8 @@ package final class Relay: Sendable {
     let server: HTTPServer
     let api: API
     let port: UInt16
+    let monitor: Monitor
+    let metricsPort: UInt16
     let sweeper: Task<Void, Never>
   }
 
@@ -46,6 +48,9 @@ package final class Relay: Sendable {
 
   /// The port it listens on, once started.
   package var port: UInt16 { running.withLock { $0?.port ?? 0 } }
+
+  /// The port of the metrics, once started; 0 without them.
+  package var metricsPort: UInt16 { running.withLock { $0?.metricsPort ?? 0 } }
 
   /// Password hashes computed so far: both kinds of failed login must cost the same.
   package var passwordHashes: UInt64 { running.withLock { $0?.passwords.computed.value ?? 0 } }
@@ -88,9 +93,11 @@ package final class Relay: Sendable {
     let live = LiveSessions(store: store)
     let tokens = AccessTokens(keys: keys, issuer: settings.issuer, audience: settings.audience)
     let authenticator = Authenticator(tokens: tokens, sessions: live, now: clock)
-    let writer = LogWriter(store: store, bus: bus)
     let counts = ConnectionCounts(limit: settings.connectionsPerAccount)
     let instruments = Instruments(metrics)
+    let writer = LogWriter(store: store, bus: bus, instruments: instruments)
+    let monitor = Monitor(
+      configuration: settings, store: store, instruments: instruments, metrics: metrics, log: Log("monitor", to: sink))
     let polls = PollBoard()
     var bounds = HubMachine.Bounds()
     bounds.authenticationTimeout = settings.authenticationTimeout.wholeMilliseconds
@@ -110,12 +117,16 @@ package final class Relay: Sendable {
     let api = API(
       API.Services(
         configuration: settings, store: store, bus: bus, writer: writer, tokens: tokens, authenticator: authenticator,
-        passwords: passwords, polls: polls, counts: counts, throttles: Throttles(settings), instruments: instruments,
+        passwords: passwords, polls: polls, counts: counts, throttles: Throttles(settings, hits: instruments.limits),
+        instruments: instruments,
+        monitor: monitor,
         hubs: Dictionary(uniqueKeysWithValues: hubs.map { (ObjectIdentifier($0.loop), $0) }), timers: loops.loops[0],
         now: clock),
       log: Log("api", to: sink))
     let server = HTTPServer(configuration: serverConfiguration(tls), loops: loops.loops, handler: api)
     do {
+      let metricsPort = try await monitor.start(
+        metricsAt: settings.metricsAddress, on: loops.loops[0], connections: server)
       let address = try await server.start()
       for hub in hubs { hub.start() }
       let sweeper = Sweeper(
@@ -123,11 +134,13 @@ package final class Relay: Sendable {
         erased: instruments.erased, log: Log("sweep", to: sink), now: clock)
       return Running(
         loops: loops, store: store, bus: bus, passwords: passwords, polls: polls, hubs: hubs, server: server, api: api,
-        port: address.port, sweeper: Task { await sweeper.run() })
+        port: address.port, monitor: monitor, metricsPort: metricsPort, sweeper: Task { await sweeper.run() })
     } catch {
+      await monitor.stop()
       bus.removeAll()
       passwords.close()
       await loops.shutdown()
+      if let error = error as? RelayError { throw error }
       throw RelayError(.unavailable, "the address cannot be listened on")
     }
   }
@@ -163,6 +176,7 @@ package final class Relay: Sendable {
 
   /// Stops accepting, lets requests finish, tells sockets 1001, closes the store.
   ///
+  /// For `drain-delay` before that it serves on, but says that it is not ready, so that load balancers send nobody new.
   /// Safe to call twice. What is not done at the deadline is cut; nothing that was acknowledged is lost.
   package func shutdown(deadline: Duration? = nil) async {
     let running = running.withLock { running in
@@ -170,12 +184,18 @@ package final class Relay: Sendable {
       return running
     }
     guard let running else { return }
+    running.monitor.beginStopping()
+    if deadline == nil, configuration.drainDelay > .zero {
+      log.info("draining", ["for": configuration.drainDelay])
+      try? await Task.sleep(for: configuration.drainDelay)
+    }
     log.info("stopping")
     running.sweeper.cancel()
     running.polls.close()
     await running.server.drain(deadline: deadline ?? configuration.shutdownTimeout)
     for hub in running.hubs { hub.stop() }
     running.passwords.close()
+    await running.monitor.stop()
     await running.store.close()
     running.bus.removeAll()
     await running.loops.shutdown()

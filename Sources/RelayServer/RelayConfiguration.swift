@@ -50,9 +50,31 @@ package struct RelayConfiguration: Sendable {
   /// Stored bytes of one room's messages; 0: no bound.
   package var roomQuotaMiB = 0
 
+  /// Where Prometheus finds the metrics.
+  package var metricsAddress: ListenAddress?
+  /// How full the store's queue of writes may be before nothing new is taken on.
+  package var shedQueuePercent = 50
+  package var shedStoreLatency = Duration.seconds(2)
+  package var shedFreeMemoryMiB = 200
+  package var shedFreeDiskMiB = 1024
+
+  /// How often the relay looks at its store and its machine. No setting: only tests have less time.
+  package var watchInterval = Duration.seconds(1)
+
   package var logLevel = LogLevel.info
   package var logFormat = LogFormat.text
+  package var drainDelay = Duration.zero
   package var shutdownTimeout = Duration.seconds(10)
 
   package init() {}
+}
+
+/// A numeric address and a port; IPv6 without brackets.
+package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
+  package var host: String
+  package var port: UInt16
+
+  package init(host: String, port: UInt16) { (self.host, self.port) = (host, port) }
+
+  package var description: String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }

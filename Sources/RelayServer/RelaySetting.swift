@@ -118,6 +118,29 @@ package struct RelaySetting: Sendable {
         configuration.logFormat = format
         return true
       }, get: { $0.logFormat == .json ? "json" : "text" }),
+    RelaySetting(
+      name: "metrics-listen",
+      documentation:
+        "Address and port of the Prometheus page `/metrics`, as 127.0.0.1:7901; nothing else is served there. Without one there is no such page. Keep it from the network that clients come from.",
+      set: { configuration, text in
+        configuration.metricsAddress = address(text).map { ListenAddress(host: $0.host, port: $0.port) }
+        return text.isEmpty || configuration.metricsAddress != nil
+      }, get: { $0.metricsAddress?.description ?? "" }),
+    number(
+      "shed-queue-percent", \.shedQueuePercent, 1...100,
+      "How full the store's queue of writes may be before registrations and joins are refused."),
+    duration(
+      "shed-store-latency", \.shedStoreLatency, 1...3600,
+      "How late the store may answer before registrations and joins are refused."),
+    number(
+      "shed-free-memory-mib", \.shedFreeMemoryMiB, 0...1_048_576,
+      "Free memory below which registrations and joins are refused; 0: any."),
+    number(
+      "shed-free-disk-mib", \.shedFreeDiskMiB, 0...1_048_576,
+      "Free space at the data folder below which registrations and joins are refused; 0: any."),
+    duration(
+      "drain-delay", \.drainDelay, 0...3600,
+      "How long the relay serves on after SIGTERM while `/readyz` says 503, so that a load balancer looks elsewhere."),
     duration("shutdown-timeout", \.shutdownTimeout, 0...3600, "How long open requests may take to finish at shutdown."),
   ]
 

@@ -18,6 +18,9 @@ enum Process {
     }
     let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
     print("listening on \(host):\(relay.port)")
+    if let metrics = configuration.metricsAddress {
+      print("metrics on \(ListenAddress(host: metrics.host, port: relay.metricsPort))")
+    }
     // Whoever started this may read the line through a pipe.
     fflush(nil)
     for await _ in signals { break }

@@ -20,6 +20,7 @@ final class API: HTTPHandler {
     let counts: ConnectionCounts
     let throttles: Throttles
     let instruments: Instruments
+    let monitor: Monitor
     let hubs: [ObjectIdentifier: Hub]
     let timers: EventLoop
     let now: @Sendable () -> UInt64
@@ -43,7 +44,9 @@ final class API: HTTPHandler {
   // MARK: Requests
 
   func handle(_ request: HTTPRequest) async -> HTTPResponse {
-    var response = await Result.of { () throws(RelayError) in try await answer(request) }.recover(Self.problem)
+    let result = await Result.of { () throws(RelayError) in try await answer(request) }
+    if case .failure(let error) = result { services.instruments.count(error.code) }
+    var response = result.recover(Self.problem)
     if response.status >= 500 { log.warning("request failed", ["status": response.status]) }
     services.instruments.requests[StatusClass(response.status)].add()
     response.headers.set("Cache-Control", "no-store")
@@ -59,6 +62,7 @@ final class API: HTTPHandler {
         allowed.append(item.route.method.rawValue)
         continue
       }
+      if item.route.givesWay { try services.monitor.admit() }
       var caller: Caller?
       if item.route.authorization == .session { caller = try await self.caller(of: request) }
       if let caller { try services.throttles.request(by: caller.user, now: services.now()) }

@@ -5,8 +5,7 @@ extension API {
   static let health: [Route: Endpoint] = [
     .live: { _, _ in text("live\n") },
     .ready: { api, _ async throws(RelayError) in
-      guard !api.services.polls.isClosed else { throw RelayError(.unavailable, "The relay is stopping.") }
-      try await api.services.store.check()
+      try await api.services.monitor.checkReady()
       return text("ready\n")
     },
     .openAPI: { _, _ in

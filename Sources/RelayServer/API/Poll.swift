@@ -14,6 +14,7 @@ extension API {
       body.wait.isFinite
     else { throw RelayError(.invalidRequest, "The cursors are too many or not distinct.") }
     guard services.counts.enter(caller.user) else {
+      services.instruments.limits[.connections].add()
       throw RelayError(.rateLimited, "Too many connections.", retryAfter: 5)
     }
     defer { services.counts.leave(caller.user) }

@@ -23,6 +23,7 @@ extension API {
       let (caller, room) = (try call.caller, try call.room)
       let body: CommitRequest = try call.body()
       try check(body)
+      if !body.added.isEmpty { try api.services.monitor.admit() }
       return try json(
         try await api.services.writer.commit(
           NewCommit(

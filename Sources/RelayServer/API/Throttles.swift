@@ -1,3 +1,4 @@
+import Observability
 import RelayProtocol
 import Synchronization
 
@@ -7,9 +8,13 @@ final class Throttle<Key: Hashable & Sendable>: Sendable {
 
   private let burst: Int
   private let perSecond: Double
+  private let hits: Counter
   private let buckets = Mutex<[Key: TokenBucket]>([:])
 
-  init(burst: Int, perSecond: Double) { (self.burst, self.perSecond) = (burst, perSecond) }
+  /// - Parameter hits: counts those who found none.
+  init(burst: Int, perSecond: Double, hits: Counter) {
+    (self.burst, self.perSecond, self.hits) = (burst, perSecond, hits)
+  }
 
   /// Takes one; throws `rateLimited` when there is none.
   func take(_ key: Key, now: UInt64) throws(RelayError) {
@@ -21,7 +26,9 @@ final class Throttle<Key: Hashable & Sendable>: Sendable {
       }
       return buckets[key, default: TokenBucket(capacity: burst, perSecond: perSecond, now: now)].take(now: now)
     }
-    if let wait { throw RelayError(.rateLimited, "Too many requests.", retryAfter: Double(wait) / 1000) }
+    guard let wait else { return }
+    hits.add()
+    throw RelayError(.rateLimited, "Too many requests.", retryAfter: Double(wait) / 1000)
   }
 
   /// Whether one could be taken, without taking it.
@@ -30,7 +37,9 @@ final class Throttle<Key: Hashable & Sendable>: Sendable {
       guard var bucket = buckets[key] else { return nil }
       return bucket.take(now: now)
     }
-    if let wait { throw RelayError(.rateLimited, "Too many attempts.", retryAfter: Double(wait) / 1000) }
+    guard let wait else { return }
+    hits.add()
+    throw RelayError(.rateLimited, "Too many attempts.", retryAfter: Double(wait) / 1000)
   }
 }
 
@@ -46,17 +55,19 @@ struct Throttles: Sendable {
   private let claims: Throttle<UserID>
   private let claimsOfOne: Throttle<Pair>
 
-  init(_ configuration: RelayConfiguration) {
-    requests = Throttle(burst: configuration.requestBurst, perSecond: Double(configuration.requestsPerSecond))
+  init(_ configuration: RelayConfiguration, hits: Labelled<LimitKind, Counter>) {
+    requests = Throttle(
+      burst: configuration.requestBurst, perSecond: Double(configuration.requestsPerSecond), hits: hits[.requests])
     visitors = Throttle(
-      burst: configuration.visitorAttemptBurst, perSecond: Double(configuration.visitorAttemptsPerMinute) / 60)
+      burst: configuration.visitorAttemptBurst, perSecond: Double(configuration.visitorAttemptsPerMinute) / 60,
+      hits: hits[.visits])
     // By name and address, so that a guesser does not lock the owner out; by name alone far more widely, so that many
     // addresses together do not get far at one account either.
-    failedLogins = Throttle(burst: 10, perSecond: 1 / 10)
-    failedLoginsOfOne = Throttle(burst: 200, perSecond: 1 / 5)
+    failedLogins = Throttle(burst: 10, perSecond: 1 / 10, hits: hits[.logins])
+    failedLoginsOfOne = Throttle(burst: 200, perSecond: 1 / 5, hits: hits[.logins])
     // One-time key packages are the target's supply; whoever drains it weakens others' invitations.
-    claims = Throttle(burst: 1000, perSecond: 10)
-    claimsOfOne = Throttle(burst: 30, perSecond: 1 / 10)
+    claims = Throttle(burst: 1000, perSecond: 10, hits: hits[.claims])
+    claimsOfOne = Throttle(burst: 30, perSecond: 1 / 10, hits: hits[.claims])
   }
 
   func request(by user: UserID, now: UInt64) throws(RelayError) { try requests.take(user, now: now) }

@@ -34,6 +34,8 @@ final class Hub: BusListener, @unchecked Sendable {
   private var outbox: [NewMessage] = []
   private var senders: [(connection: HubMachine.Connection, requestID: UInt32)] = []
   private var timer: EventLoop.Timer?
+  private var ticks = 0
+  private var queued = 0
 
   init(loop: EventLoop, bounds: HubMachine.Bounds, services: Services, log: Log) {
     self.loop = loop
@@ -43,13 +45,29 @@ final class Hub: BusListener, @unchecked Sendable {
   }
 
   func start() {
-    timer = loop.schedule(every: .milliseconds(500)) { [weak self] in self?.perform(.tick) }
+    timer = loop.schedule(every: .milliseconds(500)) { [weak self] in
+      self?.perform(.tick)
+      self?.measure()
+    }
   }
 
   func stop() { timer?.cancel() }
 
   func hear(_ wakes: [Wake]) {
-    loop.execute { self.perform(.wakes(wakes)) }
+    let heard = Monotonic.nanoseconds
+    loop.execute {
+      self.services.instruments.bus.record(nanoseconds: Monotonic.nanoseconds &- heard)
+      self.perform(.wakes(wakes))
+    }
+  }
+
+  /// Adds up what waits for this loop's sockets, every few seconds.
+  private func measure() {
+    ticks += 1
+    guard ticks % 6 == 0 else { return }
+    let queued = slots.reduce(into: 0) { $0 += $1?.connection.queuedBytes ?? 0 }
+    services.instruments.queued.add(Int64(queued - self.queued))
+    self.queued = queued
   }
 
   // MARK: Sessions
@@ -101,6 +119,7 @@ final class Hub: BusListener, @unchecked Sendable {
       if services.counts.enter(caller.user) {
         session.user = caller.user
       } else {
+        services.instruments.limits[.connections].add()
         result = .failure(RelayError(.rateLimited, "Too many connections."))
       }
     }
@@ -122,6 +141,7 @@ final class Hub: BusListener, @unchecked Sendable {
   private func obey(_ action: HubMachine.Action) {
     switch action {
     case .send(let frame, let connection):
+      if case .refused(_, let number, _) = frame { count(number) }
       var writer = Writer(reserving: 64)
       writer.write(frame)
       let bytes = writer.bytes
@@ -131,6 +151,8 @@ final class Hub: BusListener, @unchecked Sendable {
       for piece in Self.pieces(of: entries) {
         for connection in connections { deliver(to: connection) { $0.send(frame: piece) } }
       }
+      let now = Monotonic.nanoseconds
+      for stored in entries { services.instruments.lag.record(nanoseconds: now &- stored.stored) }
     case .push(let entries, let connection):
       services.instruments.deliveries.add(UInt64(entries.count))
       for stored in entries { deliver(to: connection) { $0.send(frame: stored.frame) } }
@@ -195,6 +217,13 @@ final class Hub: BusListener, @unchecked Sendable {
       // Not at once: others may be in the middle of being served.
       loop.execute { self.perform(.overrun(number)) }
     }
+  }
+
+  private func count(_ number: UInt16) {
+    guard let code = RelayCode(number: number) else { return }
+    services.instruments.count(code)
+    // The store refuses nobody for coming too often.
+    if code == .rateLimited { services.instruments.limits[.frames].add() }
   }
 
   private func flush() {

@@ -1,10 +1,12 @@
 import Networking
+import Observability
 import RelayProtocol
 
 /// The one way into rooms' logs: stores, and when it is on disk tells everyone.
 struct LogWriter: Sendable {
   let store: any RelayStore
   let bus: any Bus
+  let instruments: Instruments
 
   /// Stores messages in one batch. `completion` comes on the store's thread, after the broadcast was handed on; what both
   /// lead to on `loop` is done in one turn, so that a sender's answer and its own copy leave in one write.
@@ -12,7 +14,9 @@ struct LogWriter: Sendable {
     _ messages: [NewMessage], for loop: EventLoop? = nil,
     completion: @escaping @Sendable ([Result<Appended, RelayError>]) -> Void
   ) {
-    store.append(messages) { [bus] results in
+    let begun = Monotonic.nanoseconds
+    store.append(messages) { [bus, instruments] results in
+      instruments.store[.append].record(nanoseconds: Monotonic.nanoseconds &- begun)
       var wakes: [Wake] = []
       wakes.reserveCapacity(results.count)
       for case .success(let appended) in results {
@@ -40,8 +44,11 @@ struct LogWriter: Sendable {
   }
 
   func commit(_ commit: NewCommit) async throws(RelayError) -> Appended {
-    try await store.commit(commit) { [bus] appended in
+    let begun = Monotonic.nanoseconds
+    return try await store.commit(commit) { [bus, instruments] appended in
+      instruments.store[.commit].record(nanoseconds: Monotonic.nanoseconds &- begun)
       guard let entry = appended.entry else { return }
+      instruments.commits.add()
       var wakes = [Wake.stored(StoredEntry(entry, removed: commit.request.removed))]
       if !commit.request.recipients.isEmpty { wakes.append(.look(.welcomes, commit.request.recipients)) }
       bus.publish(wakes)

@@ -1,4 +1,5 @@
 import Networking
+import Observability
 import RelayProtocol
 import WireCodec
 
@@ -8,6 +9,8 @@ struct StoredEntry: Sendable {
   let frame: SharedBytes
   /// Accounts whose membership ended with this entry: the last that they are sent.
   let removed: [UserID]
+  /// When it was on disk, by ``Monotonic``.
+  let stored = Monotonic.nanoseconds
 
   init(_ entry: LogEntry, removed: [UserID] = []) {
     self.entry = entry

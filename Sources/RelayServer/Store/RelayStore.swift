@@ -97,6 +97,13 @@ package protocol RelayStore: Sendable {
   /// Makes what was erased and deleted unreadable in the database's files, as far as the database can.
   func scrub() async throws(RelayError)
 
+  // MARK: Operation
+
+  /// How many devices have at most `count` one-time key packages left.
+  func devicesLowOnKeyPackages(atMost count: Int) async throws(RelayError) -> Int
+  /// How full the queue of writes is, from 0 to 1: at 1 the store refuses more.
+  var backlog: Double { get }
+
   /// Whether the store answers: for `/readyz`.
   func check() async throws(RelayError)
   /// Finishes what was begun and closes; later calls throw `unavailable`.

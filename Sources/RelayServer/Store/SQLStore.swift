@@ -131,6 +131,12 @@ extension SQLStore {
     try await write { try $0.sweep(retention, after: after, now: now) }
   }
 
+  // MARK: Operation
+
+  package func devicesLowOnKeyPackages(atMost count: Int) async throws(RelayError) -> Int {
+    try await read { try $0.devicesLowOnKeyPackages(atMost: count) }
+  }
+
   // MARK: Welcomes
 
   package func welcomes(for device: DeviceID) async throws(RelayError) -> [WelcomesResponse.Waiting] {

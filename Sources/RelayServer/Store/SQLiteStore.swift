@@ -181,6 +181,8 @@ package final class SQLiteStore: SQLStore {
 
   // MARK: Life
 
+  package var backlog: Double { writes.fill }
+
   package func check() async throws(RelayError) {
     try await read { _ = try $0.first("SELECT key FROM relay") { try $0.integer(0) } }
     try await write { _ in }

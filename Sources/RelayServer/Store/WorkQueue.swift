@@ -50,6 +50,13 @@ final class WorkQueue<Job: Sendable>: @unchecked Sendable {
     return true
   }
 
+  /// How full it is, from 0 to 1, by jobs or by bytes.
+  var fill: Double {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return min(1, max(Double(weight) / Double(max(1, limits.jobs)), Double(bytes) / Double(max(1, limits.bytes))))
+  }
+
   /// Waits for jobs and takes as many, in order, as stay within the limits, at least one; none means closed and done.
   func take(atMost limits: Limits) -> [Job] {
     pthread_mutex_lock(mutex)

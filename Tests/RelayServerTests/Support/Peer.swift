@@ -23,7 +23,9 @@ enum Peer {
     let (given, written) = (folder.appending(path: "in"), folder.appending(path: "out"))
     try Data(input.utf8).write(to: given)
     try Data().write(to: written)
-    let pid = try start(words, input: given.path, output: written.path, environment: environment)
+    // Some leave things where they run.
+    let pid = try start(
+      ["env", "-C", folder.path] + words, input: given.path, output: written.path, environment: environment)
     let deadline = ContinuousClock.now + .seconds(seconds)
     var status: Int32 = 0
     while waitpid(pid, &status, WNOHANG) == 0 {
