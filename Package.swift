@@ -42,6 +42,7 @@ let package = Package(
     system("CSodium", pkgConfig: "libsodium", apt: "libsodium-dev"),
     system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
     system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+    system("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
     system("CUV", pkgConfig: "libuv", apt: "libuv1-dev"),
 
     room("CryptoPrimitives", ["CSodium", "COpenSSL"]),
@@ -60,7 +61,7 @@ let package = Package(
       ]),
     room(
       "RelayServer",
-      ["CryptoPrimitives", "WireCodec", "Observability", "RelayProtocol", "Networking", "Storage"]),
+      ["CPostgres", "CryptoPrimitives", "WireCodec", "Observability", "RelayProtocol", "Networking", "Storage"]),
     room("ChatTestKit", ["ChatSDK", "RelayServer"]),
     program("relay-server", ["RelayServer", "Observability"]),
     program("chat-cli", ["ChatSDK", "Observability"]),
@@ -87,6 +88,10 @@ let package = Package(
     program(
       "mls-interop", ["E2ECrypto", "WireCodec", "CryptoPrimitives"], path: "Tests/mls-interop", data: ["README.md"]),
 
+    // A PostgreSQL server that tests start and that ends with them.
+    .target(
+      name: "PostgresFixture", dependencies: ["CPostgres"], path: "Tests/PostgresFixture", swiftSettings: settings),
+
     tests("CryptoPrimitivesTests", ["CryptoPrimitives"]),
     tests("WireCodecTests", ["WireCodec"]),
     tests("E2ECryptoTests", ["E2ECrypto", "WireCodec", "CryptoPrimitives", "MLSVectors"]),
@@ -97,8 +102,10 @@ let package = Package(
     tests("StorageTests", ["Storage"]),
     tests(
       "RelayServerTests",
-      ["RelayServer", "RelayProtocol", "WireCodec", "CryptoPrimitives", "Networking", "Storage", "Observability"],
-      data: ["Peers"]),
+      [
+        "RelayServer", "RelayProtocol", "WireCodec", "CryptoPrimitives", "Networking", "Storage", "Observability",
+        "PostgresFixture",
+      ], data: ["Peers"]),
     tests(
       "ChatSDKTests",
       [

@@ -1,7 +1,7 @@
 /// One step of a schema, both ways.
 package struct Migration: Sendable {
-  let up: StaticString
-  let down: StaticString
+  package let up: StaticString
+  package let down: StaticString
 
   /// Statements separated by semicolons that lead one version up, and those that lead back.
   package init(up: StaticString, down: StaticString) { (self.up, self.down) = (up, down) }

@@ -51,7 +51,7 @@ package struct SQL: ExpressibleByStringInterpolation, Sendable {
 
     /// Locks the rows of a table that a `SELECT` found until the transaction ends, where several write at once. SQLite has one
     /// writer and reads a comment; a connection to another database takes the marks off.
-    package mutating func appendInterpolation(lock table: StaticString) { text += "/*FOR UPDATE OF \(table)*/" }
+    package mutating func appendInterpolation(lock table: StaticString) { text += "/*FOR NO KEY UPDATE OF \(table)*/" }
   }
 }
 

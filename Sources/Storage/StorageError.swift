@@ -49,12 +49,15 @@ package struct StorageError: Error, Equatable, Sendable, CustomStringConvertible
     /// Anything else: a mistake in a statement, which is a bug.
     package static let statement = Code(text: "a statement failed", number: 19)
 
+    /// The connection was lost while a transaction was committed, and the server has not said what became of it.
+    package static let unknownOutcome = Code(text: "it is not known whether it was stored", number: 20)
+
     package static func == (left: Code, right: Code) -> Bool { left.number == right.number }
     package func hash(into hasher: inout Hasher) { hasher.combine(number) }
   }
 
   package let code: Code
-  /// SQLite's extended result code, or zero.
+  /// The database's own number for it (SQLite's extended result code, PostgreSQL's SQLSTATE to the base 36), or zero.
   package let result: Int32
   package let file: StaticString
   package let line: UInt

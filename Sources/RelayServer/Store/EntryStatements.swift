@@ -12,6 +12,8 @@ protocol EntryStatements {
   func insertEntry(
     room: Int64, sequence: UInt64, kind: EntryKind, epoch: UInt64, time: UInt64, message: [UInt8]) throws
   func updateLast(_ last: UInt64, ofRoom room: Int64) throws
+  /// Forgets sends of an earlier time, the oldest first, of which retries are not answered any more.
+  func forgetSends(before time: UInt64, atMost count: Int) throws
 }
 
 /// As statements that are prepared once and kept.
@@ -70,5 +72,14 @@ final class SQLiteStatements: EntryStatements {
 
   func updateLast(_ last: UInt64, ofRoom room: Int64) throws {
     try updateLast.run(last.sqlValue, .integer(room))
+  }
+
+  func forgetSends(before time: UInt64, atMost count: Int) throws {
+    // Keys grow with time, so the oldest come first.
+    try database.execute(
+      """
+      DELETE FROM sent WHERE key IN (
+        SELECT key FROM (SELECT key, time FROM sent ORDER BY key LIMIT \(count)) WHERE time < \(time))
+      """)
   }
 }

@@ -189,7 +189,7 @@ extension RelaySchema {
           epoch bigint NOT NULL CHECK (epoch >= 0),
           last bigint NOT NULL CHECK (last >= 0),
           created bigint NOT NULL
-        );
+        ) WITH (fillfactor = 50);
 
         CREATE TABLE member (
           room bigint NOT NULL REFERENCES room ON DELETE CASCADE,
@@ -199,8 +199,10 @@ extension RelaySchema {
         );
         CREATE INDEX member_of_account ON member (account, room);
 
+        -- Whoever adds an entry holds its room's lock, so a foreign key, checked for each row, would find nothing. Without
+        -- one the table can be partitioned by hash of the room.
         CREATE TABLE entry (
-          room bigint NOT NULL REFERENCES room ON DELETE CASCADE,
+          room bigint NOT NULL,
           sequence bigint NOT NULL,
           kind bigint NOT NULL,
           epoch bigint NOT NULL,
@@ -208,22 +210,40 @@ extension RelaySchema {
           message bytea NOT NULL,
           PRIMARY KEY (room, sequence)
         );
+        -- What is sealed does not get smaller.
+        ALTER TABLE entry ALTER message SET STORAGE EXTERNAL;
 
+        CREATE FUNCTION drop_log() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          DELETE FROM entry WHERE room = OLD.key;
+          RETURN NULL;
+        END $$;
+        CREATE TRIGGER log_goes AFTER DELETE ON room FOR EACH ROW EXECUTE FUNCTION drop_log();
+
+        -- As with entries: whoever adds a row keeps the device from being deleted.
         CREATE TABLE sent (
-          key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-          device bigint NOT NULL REFERENCES device ON DELETE CASCADE,
+          device bigint NOT NULL,
           send_id bytea NOT NULL,
           room bigint NOT NULL,
           sequence bigint NOT NULL,
           time bigint NOT NULL,
-          UNIQUE (device, send_id)
+          PRIMARY KEY (device, send_id)
         );
+        CREATE INDEX sent_by_time ON sent USING brin (time);
+
+        CREATE FUNCTION drop_sent() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          DELETE FROM sent WHERE device = OLD.key;
+          RETURN NULL;
+        END $$;
+        CREATE TRIGGER sent_goes AFTER DELETE ON device FOR EACH ROW EXECUTE FUNCTION drop_sent();
 
         CREATE TABLE welcome (
           key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
           sequence bigint NOT NULL,
           welcome bytea NOT NULL
         );
+        ALTER TABLE welcome ALTER welcome SET STORAGE EXTERNAL;
 
         CREATE TABLE waiting (
           key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -238,6 +258,8 @@ extension RelaySchema {
         -- A Welcome goes with the last device that waits for it, whatever the reason.
         CREATE FUNCTION drop_unwanted_welcome() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
+          -- Of two that delete the last two at once, the second must see what the first did.
+          PERFORM key FROM welcome WHERE key = OLD.welcome FOR UPDATE;
           DELETE FROM welcome WHERE key = OLD.welcome
             AND NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.welcome = OLD.welcome);
           RETURN NULL;
@@ -253,10 +275,12 @@ extension RelaySchema {
         DROP TABLE entry;
         DROP TABLE member;
         DROP TABLE room;
+        DROP FUNCTION drop_log();
         DROP TABLE key_package;
         DROP TABLE retired_refresh;
         DROP TABLE session;
         DROP TABLE device;
+        DROP FUNCTION drop_sent();
         DROP TABLE account;
         DROP TABLE relay;
         """))

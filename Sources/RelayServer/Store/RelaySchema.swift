@@ -16,5 +16,7 @@ enum RelaySchema {
   static let steps: [Step] = [first, retention]
 
   /// `KinR` in ASCII.
-  static let sqlite = Migrations(applicationID: 0x4B69_6E52, steps.map(\.sqlite))
+  private static let applicationID: Int32 = 0x4B69_6E52
+  static let sqlite = Migrations(applicationID: applicationID, steps.map(\.sqlite))
+  static let postgres = PostgresMigrations(applicationID: applicationID, steps.map(\.postgres))
 }

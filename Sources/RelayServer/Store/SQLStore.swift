@@ -5,10 +5,17 @@ package import Storage
 ///
 /// Each method names the work: ``StoreTables`` writes, and the extension of `SQLConnection` in `StoreReads.swift` reads.
 package protocol SQLStore: RelayStore {
-  /// Does something in a transaction, undoing only its own part if it fails. `stored` is called on the writing thread, in
-  /// the order of writes. `body` may be called again if the database had to undo it for others' sake.
+  /// Adds to a room's log, in a transaction that undoes only this part if it fails. `stored` is called on the writing
+  /// thread, in the order in which sequences were given. `body` may be called again if the database had to undo it for
+  /// others' sake.
   func write<T: Sendable>(
-    bytes: Int, stored: @escaping @Sendable (T) -> Void, _ body: @escaping @Sendable (StoreTables) throws -> T
+    in room: RoomID, bytes: Int, stored: @escaping @Sendable (T) -> Void,
+    _ body: @escaping @Sendable (StoreTables) throws -> T
+  ) async throws(RelayError) -> T
+
+  /// Writes anything else; `bytes` says how much, if it is much.
+  func write<T: Sendable>(
+    bytes: Int, _ body: @escaping @Sendable (StoreTables) throws -> T
   ) async throws(RelayError) -> T
 
   /// Reads what is on disk, without waiting for writers.
@@ -17,7 +24,7 @@ package protocol SQLStore: RelayStore {
 
 extension SQLStore {
   func write<T: Sendable>(_ body: @escaping @Sendable (StoreTables) throws -> T) async throws(RelayError) -> T {
-    try await write(bytes: 0, stored: { _ in }, body)
+    try await write(bytes: 0, body)
   }
 
   // MARK: Accounts and devices
@@ -73,7 +80,7 @@ extension SQLStore {
   package func addKeyPackages(
     _ packages: [[UInt8]], lastResort: [UInt8]?, device: DeviceID
   ) async throws(RelayError) -> KeyPackageCount {
-    try await write(bytes: packages.reduce(0) { $0 + $1.count }, stored: { _ in }) {
+    try await write(bytes: packages.reduce(0) { $0 + $1.count }) {
       try $0.addKeyPackages(packages, lastResort: lastResort, device: device)
     }
   }
@@ -116,13 +123,15 @@ extension SQLStore {
     _ commit: NewCommit, stored: @escaping @Sendable (Appended) -> Void
   ) async throws(RelayError) -> Appended {
     let bytes = commit.request.message.bytes.count + (commit.request.welcome?.bytes.count ?? 0)
-    return try await write(bytes: bytes, stored: stored) { try $0.commit(commit) }
+    return try await write(in: commit.room, bytes: bytes, stored: stored) { try $0.commit(commit) }
   }
 
   package func leave(
     _ message: NewMessage, stored: @escaping @Sendable (Appended) -> Void
   ) async throws(RelayError) -> Appended {
-    try await write(bytes: message.request.message.bytes.count, stored: stored) { try $0.leave(message) }
+    try await write(in: message.room, bytes: message.request.message.bytes.count, stored: stored) {
+      try $0.leave(message)
+    }
   }
 
   // MARK: Retention
@@ -145,5 +154,18 @@ extension SQLStore {
 
   package func deleteWelcome(_ id: UInt64, for device: DeviceID) async throws(RelayError) {
     try await write { try $0.deleteWelcome(id, for: device) }
+  }
+}
+
+extension SQLConnection {
+  /// The number of this database's logs, drawn when it is first asked for.
+  func incarnation() throws -> UInt64 {
+    try transaction {
+      let drawn = UInt64.random(in: .min ... .max)
+      try execute("INSERT INTO relay (key, incarnation) VALUES (1, \(drawn)) ON CONFLICT DO NOTHING")
+      let stored = try first("SELECT incarnation FROM relay WHERE key = 1") { try $0.unsigned(0) }
+      guard let stored else { throw StorageError(.noRow) }
+      return stored
+    }
   }
 }

@@ -1,5 +1,5 @@
 package import Observability
-import RelayProtocol
+package import RelayProtocol
 package import Storage
 
 /// The relay's store in one SQLite file: the default, for one box.
@@ -46,7 +46,7 @@ package final class SQLiteStore: SQLStore {
     options.secureDelete = true
     let database = try SQLiteDatabase(path: path, configuration: options)
     try RelaySchema.sqlite.migrate(database)
-    incarnation = try Self.incarnation(of: database)
+    incarnation = try database.incarnation()
     counters = StoreCounters(metrics)
     writes = WorkQueue(limits: .init(jobs: configuration.pendingWrites, bytes: configuration.pendingBytes))
     reads = WorkQueue(limits: .init(jobs: configuration.pendingWrites, bytes: .max))
@@ -104,16 +104,6 @@ package final class SQLiteStore: SQLStore {
     writes.close()
   }
 
-  private static func incarnation(of database: SQLiteDatabase) throws -> UInt64 {
-    try database.transaction {
-      let drawn = UInt64.random(in: .min ... .max)
-      try database.execute("INSERT INTO relay (key, incarnation) VALUES (1, \(drawn)) ON CONFLICT DO NOTHING")
-      let stored = try database.first("SELECT incarnation FROM relay WHERE key = 1") { try $0.unsigned(0) }
-      guard let stored else { throw StorageError(.noRow) }
-      return stored
-    }
-  }
-
   /// Transactions that were written, each one sync to disk.
   package var commits: UInt64 { counters.commits.value }
   /// Log entries that were stored.
@@ -124,6 +114,20 @@ package final class SQLiteStore: SQLStore {
   typealias ReadJob = @Sendable (SQLiteDatabase) -> Void
 
   package func write<T: Sendable>(
+    bytes: Int, _ body: @escaping @Sendable (StoreTables) throws -> T
+  ) async throws(RelayError) -> T {
+    try await write(bytes: bytes, stored: { _ in }, body)
+  }
+
+  package func write<T: Sendable>(
+    in room: RoomID, bytes: Int, stored: @escaping @Sendable (T) -> Void,
+    _ body: @escaping @Sendable (StoreTables) throws -> T
+  ) async throws(RelayError) -> T {
+    // One thread writes: it keeps the order of all rooms.
+    try await write(bytes: bytes, stored: stored, body)
+  }
+
+  private func write<T: Sendable>(
     bytes: Int, stored: @escaping @Sendable (T) -> Void, _ body: @escaping @Sendable (StoreTables) throws -> T
   ) async throws(RelayError) -> T {
     let result: Result<T, RelayError> = await withCheckedContinuation { continuation in

@@ -22,7 +22,8 @@ extension StoreTables {
     guard let number, number < .max, list.number == number + 1 else {
       throw RelayError(.deviceListConflict, "The device list is not the next.")
     }
-    let stored = try database.query("SELECT key, id FROM device WHERE account = \(account)") { row in
+    // In the order of keys, in which all that lock several devices lock them.
+    let stored = try database.query("SELECT key, id FROM device WHERE account = \(account) ORDER BY key") { row in
       (key: try row.integer(0), id: try row.identifier(1, as: DeviceID.self))
     }
     // Sessions, key packages, Welcomes and remembered sends go by foreign keys.
@@ -51,6 +52,11 @@ extension StoreTables {
     }
   }
 
+  /// Keeps other writers from counting and trimming what belongs to a device at the same time.
+  private func lock(_ device: Int64) throws {
+    _ = try database.first("SELECT key FROM device WHERE key = \(device) \(lock: "device")") { try $0.integer(0) }
+  }
+
   // MARK: Sessions
 
   /// Sessions that one device can have at a time; the oldest give way.
@@ -61,6 +67,7 @@ extension StoreTables {
   func createSession(_ session: SessionRecord) throws {
     guard let id = Int64(exactly: session.id) else { throw RelayError(.invalidRequest, "The session id is too large.") }
     let device = try sender(session.user, session.device).device
+    try lock(device)
     try database.execute("DELETE FROM session WHERE device = \(device) AND expires <= \(session.created)")
     try database.execute(
       """
@@ -123,7 +130,10 @@ extension StoreTables {
     guard packages.count <= Limits.keyPackagesPerUpload else {
       throw RelayError(.tooLarge, "There are too many key packages.")
     }
-    for package in packages + [lastResort].compactMap({ $0 }) { try checkSize(package, max: Limits.keyPackage) }
+    for package in packages + [lastResort].compactMap({ $0 }) {
+      try MessageRules.checkSize(package, max: Limits.keyPackage)
+    }
+    try lock(device)
     for package in packages {
       try database.execute(
         """

@@ -14,12 +14,11 @@ extension StoreTables {
 
   private func store(_ message: NewMessage) throws -> Appended {
     let request = message.request
-    guard request.kind.isSent else { throw RelayError(.invalidRequest, "A commit has its own route.") }
-    try checkSize(request.message.bytes, max: Limits.message)
+    try MessageRules.check(request)
     let sender = try self.sender(message.sender, message.device)
     do {
       let head = try joinedRoom(message.room, sender)
-      try check(request.kind, epoch: request.epoch, in: head)
+      try MessageRules.check(request.kind, epoch: request.epoch, roomEpoch: head.epoch)
       return try add(message, in: head, from: sender)
     } catch {
       // What was accepted once stays accepted, even if the epoch has moved or the membership has ended since.
@@ -88,11 +87,6 @@ extension StoreTables {
 
   // MARK: Checks
 
-  func checkSize(_ bytes: [UInt8], max: Int) throws(RelayError) {
-    guard !bytes.isEmpty else { throw RelayError(.invalidRequest, "The message is empty.") }
-    guard bytes.count <= max else { throw RelayError(.tooLarge, "The message is too large.") }
-  }
-
   /// The keys of the sending device, which must be one of the sender's.
   func sender(_ user: UserID, _ device: DeviceID) throws -> DeviceKeys {
     guard let keys = try self.device(device), keys.user == user else {
@@ -105,15 +99,6 @@ extension StoreTables {
   func joinedRoom(_ room: RoomID, _ sender: DeviceKeys) throws -> RoomHead {
     guard let head = try head(of: room), try isMember(sender.account, of: head) else { throw RelayError.noSuchRoom }
     return head
-  }
-
-  private func check(_ kind: EntryKind, epoch: UInt64, in head: RoomHead) throws(RelayError) {
-    guard epoch <= head.epoch else { throw RelayError(.epochUnknown, "The epoch lies in the room's future.") }
-    if kind == .proposal {
-      guard epoch == head.epoch else { throw RelayError(.epochConflict, "The proposal is for an epoch that ended.") }
-    } else {
-      guard head.epoch - epoch <= Limits.pastEpochs else { throw RelayError(.epochStale, "The epoch is too old.") }
-    }
   }
 
   func response(_ sequence: UInt64, _ time: UInt64) -> SendResponse {

@@ -42,27 +42,31 @@ extension StoreTables {
   func sweep(_ retention: Retention, after: Int64, now: UInt64) throws -> SweepStep {
     var left = Self.entriesPerStep
     let rooms = try database.query(
-      """
-      SELECT key, last, retention, swept, counted, bytes FROM room
-      WHERE key > \(after) ORDER BY key LIMIT \(Self.roomsPerStep) \(lock: "room")
-      """
-    ) { row in
-      SweptRoom(
-        key: try row.integer(0), last: try row.unsigned(1),
-        retention: try row.optionalInteger(2).map(UInt64.init(bitPattern:)), swept: try row.unsigned(3),
-        counted: try row.unsigned(4), bytes: try row.unsigned(5))
-    }
-    var step = SweepStep(next: rooms.count < Self.roomsPerStep ? nil : rooms.last?.key, erased: 0)
-    for room in rooms where room.swept < room.last {
+      "SELECT key FROM room WHERE key > \(after) AND swept < last ORDER BY key LIMIT \(Self.roomsPerStep)"
+    ) { try $0.integer(0) }
+    var step = SweepStep(next: rooms.count < Self.roomsPerStep ? nil : rooms.last, erased: 0)
+    for key in rooms {
+      // Only rooms in which something may be erased are locked, and in the order in which everyone locks rooms.
+      guard let room = try sweptRoom(key) else { continue }
       step.erased += try sweep(room, retention, now: now, &left)
       // The same room again: it may have more than this step could look at.
       if left == 0 {
-        step.next = room.key - 1
+        step.next = key - 1
         break
       }
     }
     if after == 0 { try deleteOldWelcomes(before: now - min(now, retention.welcomes)) }
     return step
+  }
+
+  private func sweptRoom(_ key: Int64) throws -> SweptRoom? {
+    try database.first(
+      "SELECT last, retention, swept, counted, bytes FROM room WHERE key = \(key) \(lock: "room")"
+    ) { row in
+      SweptRoom(
+        key: key, last: try row.unsigned(0), retention: try row.optionalInteger(1).map(UInt64.init(bitPattern:)),
+        swept: try row.unsigned(2), counted: try row.unsigned(3), bytes: try row.unsigned(4))
+    }
   }
 
   private func sweep(_ room: SweptRoom, _ retention: Retention, now: UInt64, _ left: inout Int) throws -> Int {

@@ -15,7 +15,7 @@ extension StoreTables {
   /// The compare-and-set that orders a room's epochs.
   func commit(_ commit: NewCommit) throws -> Appended {
     let request = commit.request
-    try checkSize(request.message.bytes, max: Limits.commitRequest)
+    try MessageRules.checkSize(request.message.bytes, max: Limits.commitRequest)
     let welcomeSize = request.welcome?.bytes.count ?? 0
     guard request.message.bytes.count + welcomeSize <= Limits.commitRequest else {
       throw RelayError(.tooLarge, "The commit is too large.")
@@ -32,6 +32,8 @@ extension StoreTables {
       request: SendRequest(
         sendID: request.sendID, kind: .commit, epoch: request.epoch, message: request.message.bytes),
       now: commit.now)
+    // Locked first, so that a retry that another node is storing at this moment is waited for and found.
+    _ = try head(of: commit.room)
     if let earlier = try earlierOutcome(message, from: sender) { return earlier }
     let head = try joinedRoom(commit.room, sender)
     guard request.epoch == head.epoch else {
@@ -104,8 +106,9 @@ extension StoreTables {
   func leave(_ message: NewMessage) throws -> Appended {
     let request = message.request
     guard request.kind == .proposal else { throw RelayError(.invalidRequest, "Leaving takes a proposal.") }
-    try checkSize(request.message.bytes, max: Limits.message)
+    try MessageRules.checkSize(request.message.bytes, max: Limits.message)
     let sender = try self.sender(message.sender, message.device)
+    _ = try head(of: message.room)
     if let earlier = try earlierOutcome(message, from: sender) { return earlier }
     let head = try joinedRoom(message.room, sender)
     guard request.epoch == head.epoch else {

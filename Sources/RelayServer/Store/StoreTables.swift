@@ -120,13 +120,8 @@ package final class StoreTables {
   func finishTransaction() throws {
     try writeHeads()
     guard sinceTrim >= 1000 else { return }
-    // Twice as many go as came, until only the retained are left. Keys grow with time, so the oldest come first.
-    try database.execute(
-      """
-      DELETE FROM sent WHERE key IN (
-        SELECT key FROM (SELECT key, time FROM sent ORDER BY key LIMIT \(sinceTrim * 2))
-        WHERE time < \(now - min(now, sendRetention)))
-      """)
+    // Twice as many go as came, until only the retained are left.
+    try statements.forgetSends(before: now - min(now, sendRetention), atMost: sinceTrim * 2)
     sinceTrim = 0
   }
 

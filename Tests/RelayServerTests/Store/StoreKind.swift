@@ -1,10 +1,13 @@
 import Glibc
+import PostgresFixture
 import RelayProtocol
 import RelayServer
+import Synchronization
 
 /// The implementations of ``RelayStore``: every test of the suite runs on each.
 enum StoreKind: String, CaseIterable, Sendable, CustomStringConvertible {
   case sqlite
+  case postgres
 
   var description: String { rawValue }
 
@@ -12,6 +15,7 @@ enum StoreKind: String, CaseIterable, Sendable, CustomStringConvertible {
   func open(_ folder: borrowing StoreFolder) throws -> any RelayStore {
     switch self {
     case .sqlite: try SQLiteStore(path: folder.database)
+    case .postgres: try PostgresStore(PostgresStore.Configuration(PostgresSettings(folder.postgres())))
     }
   }
 }
@@ -20,6 +24,7 @@ enum StoreKind: String, CaseIterable, Sendable, CustomStringConvertible {
 final class StoreFolder: Sendable {
   let path: String
   var database: String { path + "/relay.db" }
+  private let address = Mutex<String?>(nil)
 
   init() {
     var template = Array("/tmp/kin-store-XXXXXX".utf8CString)
@@ -30,6 +35,16 @@ final class StoreFolder: Sendable {
   deinit {
     for name in files() { unlink(path + "/" + name) }
     rmdir(path)
+  }
+
+  /// How to reach this test's own database on the tests' server, made when it is first asked for.
+  func postgres() throws -> String {
+    try address.withLock { address in
+      if let address { return address }
+      let made = try PostgresServer.shared().makeDatabase()
+      address = made
+      return made
+    }
   }
 
   func files() -> [String] {

@@ -127,11 +127,16 @@ import Testing
       { stored += page }
       #expect(stored == seen)
     }
-    if let store = world.store as? SQLiteStore {
-      // Group commit: 64 wait at a time, so a transaction holds many. Serial writes would take one each.
-      let setup = UInt64(8 + 20 + 10)
+    // Group commit: 64 wait at a time, so a transaction holds many. Serial writes would take one each.
+    let setup = UInt64(8 + 20 + 10)
+    switch world.store {
+    case let store as SQLiteStore:
       #expect(store.commits < setup + UInt64(total / 4), "\(store.commits) transactions")
       #expect(store.storedEntries == UInt64(total + rooms.count))
+    case let store as PostgresStore:
+      #expect(store.commits < setup + UInt64(total / 4), "\(store.commits) transactions")
+      #expect(store.storedEntries == UInt64(total + rooms.count))
+    default: Issue.record("an unknown store")
     }
     await world.store.close()
   }
