@@ -108,6 +108,13 @@ final class PostgresLanes: @unchecked Sendable {
     pthread_mutex_unlock(mutex)
   }
 
+  /// How full they are, from 0 to 1, by jobs or by bytes.
+  var fill: Double {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return min(1, max(Double(weight) / Double(max(1, limits.jobs)), Double(bytes) / Double(max(1, limits.bytes))))
+  }
+
   // MARK: Taking
 
   /// Waits for jobs of a lane and takes as many, in order, as stay within the limits, at least one; none means closed and

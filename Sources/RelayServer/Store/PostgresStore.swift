@@ -158,6 +158,8 @@ package final class PostgresStore: SQLStore {
 
   // MARK: Life
 
+  package var backlog: Double { max(lanes.fill, writes.fill) }
+
   package func check() async throws(RelayError) {
     try await read { _ = try $0.first("SELECT key FROM relay") { try $0.integer(0) } }
     try await write { _ in }
