@@ -74,9 +74,9 @@ public struct Route: Sendable {
   }
 
   /// Every code that the route may answer with: its own, and those of every route of its form. A malformed request, a bug
-  /// and a relay under stress can happen anywhere; so can a limit.
+  /// and a relay under stress can happen anywhere; so can a limit, and a web page that is not on the relay's list.
   public var refusals: [RelayCode] {
-    var codes: [RelayCode] = [.invalidRequest, .rateLimited, .internalError, .unavailable]
+    var codes: [RelayCode] = [.invalidRequest, .forbidden, .rateLimited, .internalError, .unavailable]
     if authorization == .session { codes += [.unauthenticated, .tokenExpired, .sessionEnded] }
     if takes != nil { codes.append(.tooLarge) }
     if path.contains("{") { codes.append(.notFound) }

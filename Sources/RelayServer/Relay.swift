@@ -22,6 +22,7 @@ package final class Relay: Sendable {
     let polls: PollBoard
     let hubs: [Hub]
     let server: HTTPServer
+    let tls: TLSServerContext?
     let api: API
     let port: UInt16
     let monitor: Monitor
@@ -133,8 +134,9 @@ package final class Relay: Sendable {
         store: store, retention: Retention(settings), interval: settings.retentionInterval,
         erased: instruments.erased, log: Log("sweep", to: sink), now: clock)
       return Running(
-        loops: loops, store: store, bus: bus, passwords: passwords, polls: polls, hubs: hubs, server: server, api: api,
-        port: address.port, monitor: monitor, metricsPort: metricsPort, sweeper: Task { await sweeper.run() })
+        loops: loops, store: store, bus: bus, passwords: passwords, polls: polls, hubs: hubs, server: server, tls: tls,
+        api: api, port: address.port, monitor: monitor, metricsPort: metricsPort,
+        sweeper: Task { await sweeper.run() })
     } catch {
       await monitor.stop()
       bus.removeAll()
@@ -156,21 +158,46 @@ package final class Relay: Sendable {
     var server = HTTPServer.Configuration()
     (server.host, server.port, server.tls) = (configuration.host, configuration.port, tls)
     server.maxConnections = configuration.maxConnections
-    // Behind a proxy all connections come from one address.
-    server.maxConnectionsPerAddress =
-      configuration.trustedProxies.isEmpty ? configuration.connectionsPerAddress : configuration.maxConnections
+    server.maxConnectionsPerAddress = configuration.connectionsPerAddress
+    server.trustedProxies = configuration.trustedProxies
+    server.maxHeadBytes = configuration.maxHeadBytes
+    (server.headTimeout, server.keepAliveTimeout) = (configuration.headTimeout, configuration.idleTimeout)
+    (server.bodyTimeout, server.writeTimeout) = (configuration.bodyTimeout, configuration.writeTimeout)
+    server.minimumRate = configuration.minimumRate
     server.maxBodyBytes = API.maxBody
+    server.maxBodyMemory = configuration.bodyMemoryMiB << 20
     server.webSocket.maxMessageBytes = Limits.frame
     // Room for the largest commit; the hub gives a connection up long before, if it only lags.
     server.webSocket.maxQueuedBytes = Limits.commitRequest + (8 << 20)
     return server
   }
 
-  /// Yields when the process is asked to end (SIGTERM, SIGINT), instead of the process ending at once.
-  package static func stopSignals() -> AsyncStream<Void> {
+  /// What a process is asked to do by signals.
+  package enum Order: Sendable {
+    /// SIGTERM, SIGINT.
+    case stop
+    /// SIGHUP.
+    case reload
+  }
+
+  /// Yields what the process is asked by signals from now on, instead of the process ending at once.
+  package static func orders() -> AsyncStream<Order> {
     AsyncStream { continuation in
-      let signals = Signals([.terminate, .interrupt]) { _ in continuation.yield() }
+      let signals = Signals([.terminate, .interrupt, .hangup]) { continuation.yield($0 == .hangup ? .reload : .stop) }
       continuation.onTermination = { _ in signals.cancel() }
+    }
+  }
+
+  /// Reads the certificate and its key again, for the connections that begin from now on.
+  ///
+  /// What cannot be used is logged, and changes nothing.
+  package func reload() {
+    guard let tls = running.withLock({ $0?.tls }) else { return log.info("nothing to read again") }
+    do {
+      try tls.reload()
+      log.info("certificate read again")
+    } catch {
+      log.warning("the new certificate or its key cannot be used, the old one stays")
     }
   }
 

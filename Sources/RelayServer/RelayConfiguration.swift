@@ -1,3 +1,4 @@
+package import Networking
 package import Observability
 
 /// Everything that an operator may set. The defaults make a relay on loopback that keeps its data in `./relay-data`.
@@ -38,10 +39,22 @@ package struct RelayConfiguration: Sendable {
   package var visitorAttemptBurst = 2000
   /// How long a socket may stay open before it authenticates.
   package var authenticationTimeout = Duration.seconds(10)
-  /// Web pages that may open the socket: exact values of the `Origin` header.
+  /// Web pages that may use the relay: exact values of the `Origin` header.
   package var allowedOrigins: [String] = []
-  /// Addresses of proxies whose `X-Forwarded-For` is believed.
-  package var trustedProxies: [String] = []
+  /// Proxies whose `X-Forwarded-For` is believed.
+  package var trustedProxies: [AddressRange] = []
+
+  package var maxHeadBytes = 16_384
+  /// For a request's head, and the TLS handshake before the first.
+  package var headTimeout = Duration.seconds(10)
+  /// For a body and for taking an answer, beyond the time that ``minimumRate`` allows.
+  package var bodyTimeout = Duration.seconds(20)
+  package var writeTimeout = Duration.seconds(30)
+  /// Bytes a second.
+  package var minimumRate = 2048
+  package var idleTimeout = Duration.seconds(75)
+  /// In MiB, of all requests' bodies together.
+  package var bodyMemoryMiB = 256
 
   /// How long messages are kept; zero: for ever.
   package var retention = Duration.zero

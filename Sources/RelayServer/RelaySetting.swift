@@ -1,3 +1,4 @@
+import Networking
 import Observability
 
 /// One setting: its name in the file, from which the names of its variable and its flag follow, and what it does.
@@ -90,10 +91,28 @@ package struct RelaySetting: Sendable {
       "How long a socket may stay open before it authenticates."),
     list(
       "allowed-origins", \.allowedOrigins,
-      "Web pages that may open the socket: values of the Origin header, separated by commas."),
+      "Web pages that may use the relay: values of the Origin header as https://chat.example, separated by commas.",
+      read: { CrossOrigin.isOrigin($0) ? $0 : nil }),
     list(
       "trusted-proxies", \.trustedProxies,
-      "Addresses of reverse proxies, separated by commas: the last X-Forwarded-For that they send is believed."),
+      "Reverse proxies, as addresses or ranges like 10.0.0.0/8, separated by commas: the last address in X-Forwarded-For "
+        + "that is none of theirs is the client's.",
+      read: { AddressRange($0) }),
+    number("max-head-bytes", \.maxHeadBytes, 1024...1_048_576, "The longest head of a request, in bytes."),
+    duration(
+      "head-timeout", \.headTimeout, 1...3600, "How long a request's head may take, and the TLS handshake before it."),
+    duration(
+      "body-timeout", \.bodyTimeout, 1...3600, "How long a request's body may take, beyond what minimum-rate allows."),
+    duration(
+      "write-timeout", \.writeTimeout, 1...3600,
+      "How long a client may take to read an answer, beyond what minimum-rate allows."),
+    number(
+      "minimum-rate", \.minimumRate, 1...1_000_000_000,
+      "Bytes per second at which bodies and answers may always go, however long that takes."),
+    duration("idle-timeout", \.idleTimeout, 1...86_400, "How long a connection may stay open between two requests."),
+    number(
+      "body-memory-mib", \.bodyMemoryMiB, 1...1_048_576,
+      "Memory for the bodies of all requests together, in MiB; when it is used up only small ones are taken."),
     duration(
       "retention", \.retention, 0...3_153_600_000,
       "How long messages are kept before their content is erased; 0s: for ever. A room may ask for less."),
@@ -186,15 +205,18 @@ extension RelaySetting {
       }, get: { $0[keyPath: place] ?? "" })
   }
 
-  private static func list(
-    _ name: String, _ place: any Place<[String]>, _ documentation: String
+  private static func list<Element: CustomStringConvertible & Sendable>(
+    _ name: String, _ place: any Place<[Element]>, _ documentation: String,
+    read: @escaping @Sendable (String) -> Element?
   ) -> RelaySetting {
     RelaySetting(
       name: name, documentation: documentation,
       set: { configuration, text in
-        configuration[keyPath: place] = text.split(separator: ",").map { trim($0) }.filter { !$0.isEmpty }
-        return true
-      }, get: { $0[keyPath: place].joined(separator: ",") })
+        let words = text.split(separator: ",").map { trim($0) }.filter { !$0.isEmpty }
+        let values = words.compactMap(read)
+        configuration[keyPath: place] = values
+        return values.count == words.count
+      }, get: { $0[keyPath: place].map(\.description).joined(separator: ",") })
   }
 
   private static func number(

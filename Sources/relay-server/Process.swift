@@ -8,7 +8,7 @@ enum Process {
     LogSink.standard.level = configuration.logLevel
     LogSink.standard.format = configuration.logFormat
     // Before the relay listens: a signal that comes early must not be lost.
-    let signals = Relay.stopSignals()
+    let orders = Relay.orders()
     let relay = Relay(configuration: configuration)
     do {
       try await relay.start()
@@ -23,7 +23,10 @@ enum Process {
     }
     // Whoever started this may read the line through a pipe.
     fflush(nil)
-    for await _ in signals { break }
+    for await order in orders {
+      if order == .stop { break }
+      relay.reload()
+    }
     await relay.shutdown()
     return 0
   }

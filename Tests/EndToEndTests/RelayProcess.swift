@@ -17,8 +17,12 @@ final class RelayProcess: Sendable {
   var dataPath: String { folder.path("relay") }
   var logPath: String { folder.path("relay.log") }
 
-  init() async throws {
+  /// What it is started with beside its address and its folder.
+  let arguments: [String]
+
+  init(_ arguments: [String] = []) async throws {
     folder = try TemporaryFolder()
+    self.arguments = arguments
     try await start()
   }
 
@@ -29,7 +33,7 @@ final class RelayProcess: Sendable {
     let output = folder.path("relay.out")
     try Data().write(to: URL(fileURLWithPath: output))
     let pid = try Spawned.start(
-      Programs.url("relay-server").path, ["--listen", "127.0.0.1:\(port)", "--data", dataPath],
+      Programs.url("relay-server").path, ["--listen", "127.0.0.1:\(port)", "--data", dataPath] + arguments,
       output: output, errors: logPath)
     state.withLock { $0.pid = pid }
     var found: UInt16?
@@ -41,6 +45,8 @@ final class RelayProcess: Sendable {
     }
     state.withLock { $0.port = found ?? 0 }
   }
+
+  func signal(_ signal: Int32) { _ = Glibc.kill(state.withLock { $0.pid }, signal) }
 
   /// Ends the relay by a signal and waits until it is gone.
   func kill(_ signal: Int32) {

@@ -92,6 +92,8 @@ struct HTTP1MachineTests {
     ("GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n", 400), ("GET /\u{e4} HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     ("GET http:/// HTTP/1.1\r\nHost: x\r\n\r\n", 400), ("GET http://u@h/ HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     ("G(T / HTTP/1.1\r\nHost: x\r\n\r\n", 400), ("\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    ("POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\n", 415),
+    ("POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: identity, br\r\nContent-Length: 1\r\n\r\n", 415),
     ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 200-maybe\r\n\r\n", 417),
     ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
   ]

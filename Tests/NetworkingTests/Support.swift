@@ -32,7 +32,7 @@ struct EchoHandler: HTTPHandler {
     }
   }
 
-  func bodyLimit(_ method: HTTPMethod, segments: [String]) -> Int { bodyLimit }
+  func bodyLimit(_ method: HTTPMethod, segments: [String], headers: HTTPHeaders) -> Int { bodyLimit }
 }
 
 /// What a server's sockets lived through.
@@ -211,7 +211,8 @@ struct Certificates: Sendable {
         ["req", "-x509", "-days", "2", "-subj", "/CN=\(name)", "-keyout", key(name), "-out", certificate(name)] + curve)
     }
     for (name, subject, days) in [
-      ("good", "DNS:localhost,IP:127.0.0.1", "2"), ("wrong", "DNS:elsewhere.example", "2"),
+      ("good", "DNS:localhost,IP:127.0.0.1", "2"), ("renewed", "DNS:localhost,IP:127.0.0.1", "2"),
+      ("wrong", "DNS:elsewhere.example", "2"),
       ("expired", "DNS:localhost,IP:127.0.0.1", "-1"),
     ] {
       let request = "\(directory)/\(name).csr"

@@ -148,12 +148,65 @@ struct TLSTests {
   @Test func refusesOldVersionsAndOtherProtocols() async throws {
     try await withTLSServer { _, address, _ in
       let base = ["openssl", "s_client", "-connect", "127.0.0.1:\(address.port)", "-brief"]
-      let modern = try await detached { try run(base + ["-tls1_2", "-alpn", "http/1.1"]) }
-      #expect(modern.output.contains("TLSv1.2"))
-      let old = try await detached { try run(base + ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]) }
-      #expect(!old.output.contains("CONNECTION ESTABLISHED"))
+      for (version, name) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
+        let modern = try await detached { try run(base + [version, "-alpn", "http/1.1"]) }
+        #expect(modern.output.contains("CONNECTION ESTABLISHED") && modern.output.contains("version: \(name)"))
+      }
+      for version in ["-tls1_1", "-tls1"] {
+        let old = try await detached { try run(base + [version, "-cipher", "ALL:@SECLEVEL=0"]) }
+        #expect(!old.output.contains("CONNECTION ESTABLISHED"))
+        // The server said so: it was not this client that would not.
+        #expect(old.output.contains("alert protocol version"), "\(old.output)")
+      }
+      // Nothing without a key exchange of its own, or without authenticated encryption.
+      for cipher in ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA256", "AES256-SHA"] {
+        let weak = try await detached { try run(base + ["-tls1_2", "-cipher", "\(cipher):@SECLEVEL=0"]) }
+        #expect(weak.output.contains("alert handshake failure"), "\(weak.output)")
+      }
       let other = try await detached { try run(base + ["-alpn", "h2"]) }
       #expect(!other.output.contains("CONNECTION ESTABLISHED"))
+    }
+  }
+
+  /// What is open goes on under the old certificate, what begins sees the new one; a broken file changes nothing.
+  @Test func takesANewCertificateWithoutDroppingAnybody() async throws {
+    let files = try Certificates.shared.get()
+    let folder = files.directory + "/reload"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    func put(_ name: String, key: String? = nil) throws {
+      for (from, to) in [(files.certificate(name), "cert"), (files.key(key ?? name), "key")] {
+        try Data(contentsOf: URL(fileURLWithPath: from)).write(to: URL(fileURLWithPath: "\(folder)/\(to)"))
+      }
+    }
+    try put("good")
+    let context = try TLSServerContext(certificateFile: folder + "/cert", keyFile: folder + "/key")
+    let trust = try TLSClientContext(trustedCertificates: files.authority)
+    try await withServer(configure: { $0.tls = context }) { server, address in
+      func subject() async throws -> String {
+        try await detached {
+          try run([
+            "sh", "-c",
+            "openssl s_client -connect 127.0.0.1:\(address.port) </dev/null 2>/dev/null | openssl x509 -noout -subject",
+          ]).output
+        }
+      }
+      var configuration = WebSocketClient.Configuration()
+      configuration.tls = trust
+      let socket = try await WebSocketClient(configuration: configuration).connect(
+        WebURL("wss://localhost:\(address.port)/"))
+      var iterator = socket.makeAsyncIterator()
+      #expect(try await subject().contains("CN = good"))
+      for (certificate, key) in [("renewed", "good"), ("good", "renewed")] {
+        try put(certificate, key: key)
+        #expect(throws: NetworkError(.tlsFailed, "")) { try context.reload() }
+        #expect(try await subject().contains("CN = good"))
+      }
+      try put("renewed")
+      try context.reload()
+      #expect(try await subject().contains("CN = renewed"))
+      try await socket.send(binary: [1, 2, 3])
+      #expect(await iterator.next() == .binary([1, 2, 3]))
+      #expect(socket.closeCode == nil)
     }
   }
 

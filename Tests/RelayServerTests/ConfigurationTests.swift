@@ -1,3 +1,4 @@
+import Networking
 import RelayServer
 import Testing
 
@@ -65,6 +66,16 @@ struct ConfigurationTests {
     for value in ["", "a\"b", "a\\b", "a\nb", "\u{e9}"] {
       #expect(Self.error(["--audience", value]) == "--audience: not a valid value", "\(value)")
     }
+    for value in ["10.0.0.1/8", "10.0.0.0/33", "proxy.example", "10.0.0.1 10.0.0.2", "*", "10.0.0.1,x"] {
+      #expect(Self.error(["--trusted-proxies", value]) == "--trusted-proxies: not a valid value", "\(value)")
+    }
+    for value in [
+      "*", "null", "kin.example", "https://", "https://kin.example/", "https://*.example", "https://Kin.example",
+      "https://kin.example:443", "http://kin.example:80", "https://kin.example https://b.example",
+      "https://a.example,*",
+    ] {
+      #expect(Self.error(["--allowed-origins", value]) == "--allowed-origins: not a valid value", "\(value)")
+    }
     for value in ["", "0", "1y", "-1s", "99999999999999999999d", "9223372036854775807d"] {
       #expect(Self.error(["--session-lifetime", value]) == "--session-lifetime: not a valid value", "\(value)")
     }
@@ -86,7 +97,7 @@ struct ConfigurationTests {
         #expect(!error.contains("hunter2"))
       }
     }
-    #expect(Self.error(["--allowed-origins", "https://a.example:8443/@x:y"]) == "none")
+    #expect(Self.error(["--data", "https://a.example:8443/@x:y"]) == "none")
   }
 
   /// What `--check-config` prints means the same when it is read again, for every setting.
@@ -94,6 +105,7 @@ struct ConfigurationTests {
     let arguments = [
       "--listen", "[::1]:8", "--data", "d", "--tls-certificate", "c", "--tls-key", "k", "--loops", "3",
       "--registration", "closed", "--allowed-origins", "https://a.example, https://b.example", "--log-format", "json",
+      "--trusted-proxies", "127.0.0.1, ::1,10.0.0.0/8", "--minimum-rate", "100", "--head-timeout", "3s",
       "--session-lifetime", "2d",
     ]
     let configuration = try Self.run(arguments)
@@ -101,6 +113,7 @@ struct ConfigurationTests {
       try Self.run(["--config", "relay.conf"], file: configuration.effectiveText).effectiveText
         == configuration.effectiveText)
     #expect(configuration.allowedOrigins == ["https://a.example", "https://b.example"])
+    #expect(configuration.trustedProxies.map(\.description) == ["127.0.0.1", "::1", "10.0.0.0/8"])
     #expect(try Self.run([]).effectiveText == RelayConfiguration().effectiveText)
     #expect(Set(RelaySetting.all.map(\.name)).count == RelaySetting.all.count)
     for setting in RelaySetting.all {

@@ -65,6 +65,10 @@ enum HTTP1Head {
     // The authority of an absolute target wins over the field (RFC 9112, section 3.2.2).
     if let authority { headers.set("Host", authority) }
 
+    // What is small here and huge once unpacked is not taken at all.
+    guard headers.values(for: "Content-Encoding").allSatisfy({ HTTPHeaders.isSame($0, "identity") }) else {
+      throw violation("compressed bodies are not taken", status: 415)
+    }
     var framing = try bodyFraming(headers, minor: minor, ofResponse: false)
     if framing == .untilClose { framing = .none }
     var expectsContinue = false

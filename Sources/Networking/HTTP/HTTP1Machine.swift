@@ -80,6 +80,9 @@ struct HTTP1Machine {
     resetLine()
   }
 
+  /// How much of the present body is here.
+  var bodyCount: Int { body.count }
+
   mutating func takeBody() -> [UInt8] {
     var taken: [UInt8] = []
     swap(&taken, &body)

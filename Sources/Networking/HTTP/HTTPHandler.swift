@@ -9,7 +9,7 @@ package protocol HTTPHandler: Sendable {
   func upgrade(_ request: HTTPRequest) async -> WebSocketDecision
 
   /// How many bytes of body to accept for that request, asked before the first is read; at most the server's own limit.
-  func bodyLimit(_ method: HTTPMethod, segments: [String]) -> Int
+  func bodyLimit(_ method: HTTPMethod, segments: [String], headers: HTTPHeaders) -> Int
 
   /// Words the refusal of what is no request: malformed, too large, too slow. The status stays.
   func refusal(status: Int) -> HTTPResponse
@@ -20,7 +20,7 @@ extension HTTPHandler {
     .refuse(HTTPResponse(status: 404))
   }
 
-  package func bodyLimit(_ method: HTTPMethod, segments: [String]) -> Int { .max }
+  package func bodyLimit(_ method: HTTPMethod, segments: [String], headers: HTTPHeaders) -> Int { .max }
 
   package func refusal(status: Int) -> HTTPResponse { HTTPResponse(status: status) }
 }

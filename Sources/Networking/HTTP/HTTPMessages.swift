@@ -37,13 +37,15 @@ package struct HTTPRequest: Sendable {
   package var headers: HTTPHeaders
   package var body: [UInt8]
   package var peer: SocketAddress
+  /// Who asks: the peer, or whom a trusted proxy names.
+  package var client: SocketAddress
   /// Whether this connection itself is TLS; behind a proxy it is not.
   package var isSecure: Bool
 
   package init(
     method: HTTPMethod, path: String, segments: [String] = [], query: [(name: String, value: String)] = [],
     headers: HTTPHeaders = [:], body: [UInt8] = [], peer: SocketAddress = SocketAddress(host: "", port: 0),
-    isSecure: Bool = false
+    client: SocketAddress? = nil, isSecure: Bool = false
   ) {
     self.method = method
     self.path = path
@@ -52,6 +54,7 @@ package struct HTTPRequest: Sendable {
     self.headers = headers
     self.body = body
     self.peer = peer
+    self.client = client ?? peer
     self.isSecure = isSecure
   }
 

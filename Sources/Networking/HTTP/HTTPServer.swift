@@ -16,35 +16,39 @@ package final class HTTPServer: Sendable {
     package var maxHeadBytes = 16 * 1024
     package var maxHeaders = 100
     package var maxBodyBytes = 1024 * 1024
+    /// What all clients' bodies together may hold of memory; beyond it only small ones are taken.
+    package var maxBodyMemory = 256 << 20
     package var maxConnections = 50_000
     /// Per IPv4 address or IPv6 /64.
     ///
-    /// Behind a proxy all visitors have the proxy's address.
+    /// A trusted proxy's connections are not counted for it: each request under way and each WebSocket then counts for the
+    /// client that it names.
     package var maxConnectionsPerAddress = 50_000
+    /// Whose `X-Forwarded-For` is believed.
+    package var trustedProxies: [AddressRange] = []
 
     /// From the first byte of a request (or the connection's begin) to the end of its head; covers the TLS handshake.
     package var headTimeout = Duration.seconds(10)
-    package var bodyTimeout = Duration.seconds(60)
+    /// For a body, beyond the time that ``minimumRate`` allows for what of it has come.
+    package var bodyTimeout = Duration.seconds(20)
     /// How long an unused connection may wait for its next request.
     package var keepAliveTimeout = Duration.seconds(75)
-    /// How long a client may take none of the bytes that wait for it.
+    /// For taking an answer, beyond the time that ``minimumRate`` allows for what of it was taken.
     package var writeTimeout = Duration.seconds(30)
+    /// Bytes a second: whoever sends or takes a body more slowly is cut when its timeout is used up.
+    package var minimumRate = 2048
 
     package var webSocket = WebSocketLimits()
     package init() {}
-  }
-
-  private struct Lobby {
-    var count = 0
-    var perVisitor: [String: Int] = [:]
-    var waiters: [CheckedContinuation<Void, Never>] = []
   }
 
   let configuration: Configuration
   let handler: any HTTPHandler
   private let loops: [EventLoop]
   private let lanes: Mutex<[HTTPServerLane]> = Mutex([])
-  private let lobby = Mutex(Lobby())
+  let lobby = Mutex(Lobby())
+  /// What all clients' bodies hold at present.
+  let bodyMemory = Atomic(0)
 
   package init(configuration: Configuration, loops: [EventLoop], handler: any HTTPHandler) {
     self.configuration = configuration
@@ -111,36 +115,6 @@ package final class HTTPServer: Sendable {
     for lane in lanes { _ = try? await lane.loop.perform { completion in completion(.success(lane.stop())) } }
     // They hold the server, and the server them.
     self.lanes.withLock { $0 = [] }
-  }
-
-  /// How many connections are open now.
-  package var connectionCount: Int { lobby.withLock { $0.count } }
-
-  // MARK: The lobby
-
-  /// Lets a visitor in, if there is room for it.
-  func enter(_ visitor: String) -> Bool {
-    lobby.withLock { lobby in
-      let mine = lobby.perVisitor[visitor, default: 0]
-      guard lobby.count < configuration.maxConnections, mine < configuration.maxConnectionsPerAddress else {
-        return false
-      }
-      lobby.count += 1
-      lobby.perVisitor[visitor] = mine + 1
-      return true
-    }
-  }
-
-  func leave(_ visitor: String) {
-    let waiters = lobby.withLock { lobby -> [CheckedContinuation<Void, Never>] in
-      lobby.count -= 1
-      let mine = lobby.perVisitor[visitor, default: 1] - 1
-      lobby.perVisitor[visitor] = mine > 0 ? mine : nil
-      guard lobby.count == 0 else { return [] }
-      defer { lobby.waiters = [] }
-      return lobby.waiters
-    }
-    for waiter in waiters { waiter.resume() }
   }
 }
 

@@ -13,6 +13,8 @@ final class HTTPServerLane: @unchecked Sendable {
   private var sockets: [ObjectIdentifier: WebSocketConnection] = [:]
   private var timer: EventLoop.Timer?
   private(set) var isDraining = false
+  /// How many are being told that there is no room for them.
+  private var turningAway = 0
   private var date: (second: Int, text: String) = (-1, "")
 
   init(server: HTTPServer, loop: EventLoop) {
@@ -42,17 +44,21 @@ final class HTTPServerLane: @unchecked Sendable {
   }
 
   private func accept(_ stream: TCPConnection) {
+    stream.begin()
+    guard stream.state == .open else { return }
+    guard !isDraining else { return stream.abort(nil) }
+    let isProxied = server.isProxy(stream.peer)
+    let visitor = isProxied ? nil : stream.peer.visitor
+    if let refusal = server.enter(visitor) { return turnAway(stream, refusal) }
+    // Nothing has been read yet: that is for the loop's next turn.
     do throws(NetworkError) {
       if let tls = server.configuration.tls { stream.tls = try TLSEngine(server: tls) }
     } catch {
+      server.leave(visitor)
       return stream.abort(error)
     }
-    let connection = HTTPServerConnection(stream: stream, lane: self)
+    let connection = HTTPServerConnection(stream: stream, lane: self, isProxied: isProxied)
     stream.handler = connection
-    stream.begin()
-    guard stream.state == .open else { return }
-    let visitor = stream.peer.visitor
-    guard !isDraining, server.enter(visitor) else { return stream.abort(nil) }
     let id = ObjectIdentifier(stream)
     connections[id] = connection
     stream.onClose = { [weak self, server] in
@@ -60,6 +66,16 @@ final class HTTPServerLane: @unchecked Sendable {
       self?.sockets.removeValue(forKey: id)
       server.leave(visitor)
     }
+  }
+
+  /// Says that there is no room, where that is cheap: not through TLS, and not to a crowd.
+  private func turnAway(_ stream: TCPConnection, _ refusal: Lobby.Refusal) {
+    guard server.configuration.tls == nil, turningAway < 64 else { return stream.abort(nil) }
+    turningAway += 1
+    stream.onClose = { [weak self] in self?.turningAway -= 1 }
+    let response = server.refusal(refusal.rawValue)
+    stream.write(HTTP1Writer.response(response, keepAlive: false, date: dateText()) + response.body)
+    stream.finish()
   }
 
   /// A connection has become a WebSocket.

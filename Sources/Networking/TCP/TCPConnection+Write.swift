@@ -5,10 +5,15 @@ extension TCPConnection {
   /// How many bytes wait, here and in a write that the kernel has not taken.
   var queuedBytes: Int { outgoing.count + (inFlight?.bytes.count ?? 0) }
 
+  /// How many bytes the kernel has not taken yet: unlike ``queuedBytes`` it falls while a long write is under way.
+  var unsentBytes: Int {
+    guard state != .closed, state != .connecting else { return 0 }
+    return outgoing.count + uv_stream_get_write_queue_size(handle.asStream)
+  }
+
   /// Adds to what this turn sends.
   func write(_ bytes: UnsafeRawBufferPointer) {
     guard state == .open || state == .connecting, !bytes.isEmpty else { return }
-    willQueue()
     outgoing.append(bytes) { loop.takeBuffer() }
     didQueue()
   }
@@ -17,14 +22,8 @@ extension TCPConnection {
 
   func write(_ bytes: SharedBytes) {
     guard state == .open || state == .connecting, bytes.count > 0 else { return }
-    willQueue()
     outgoing.append(bytes.storage) { loop.takeBuffer() }
     didQueue()
-  }
-
-  /// Until now nothing waited, so nobody was slow.
-  private func willQueue() {
-    if outgoing.isEmpty && inFlight == nil { lastProgress = uv_now(loop.uv) }
   }
 
   private func didQueue() {
@@ -166,7 +165,6 @@ extension TCPConnection {
   /// How much a call took, or `nil` if the connection is no more.
   private func taken(_ result: Int) -> Int? {
     loop.statistics.writes += 1
-    if result > 0 { lastProgress = uv_now(loop.uv) }
     guard result < 0 else { return result }
     // Not even a part of it was taken; nothing is lost by trying again when the socket is writable.
     if errno == EAGAIN || errno == EINTR || errno == ENOBUFS { return 0 }
@@ -203,7 +201,6 @@ extension TCPConnection {
   private func didWrite(_ status: Int) {
     inFlight = nil
     guard status == 0 else { return abort(.uv(status)) }
-    lastProgress = uv_now(loop.uv)
     markDirty()
   }
 }

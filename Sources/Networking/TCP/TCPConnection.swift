@@ -58,8 +58,6 @@ final class TCPConnection: EventLoop.Resident, EventLoop.TurnObserver, @unchecke
   var isDirty = false
   var isCongested = false
   var highWater = 1024 * 1024
-  /// When bytes last left, in the loop's milliseconds.
-  var lastProgress: UInt64 = 0
 
   private var isReading = false
   private var isPaused = false
@@ -106,7 +104,6 @@ final class TCPConnection: EventLoop.Resident, EventLoop.TurnObserver, @unchecke
     guard result == 0 else { return abort(.uv(Int(result))) }
     peer = SocketAddress(&storage)
     lastReceived = uv_now(loop.uv)
-    lastProgress = lastReceived
     startReading()
     // A client speaks first.
     if let tls, tls.isClient { pumpTLS() }

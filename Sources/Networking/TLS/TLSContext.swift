@@ -1,4 +1,5 @@
 import COpenSSL
+import Synchronization
 
 // OpenSSL's function-like macros, which Swift does not import.
 private enum Option {
@@ -18,52 +19,81 @@ private func makeContext(_ method: OpaquePointer?) throws(NetworkError) -> Opaqu
 }
 
 /// A server's certificate and key, ready to accept TLS 1.2 and 1.3 connections.
-package final class TLSServerContext: @unchecked Sendable {
-  // OpenSSL counts references to it atomically, and nobody changes it after init.
-  let context: OpaquePointer
+///
+/// They can be replaced while the server runs: see ``reload()``.
+package final class TLSServerContext: Sendable {
+  /// One certificate with its key; every connection keeps the one that it began with.
+  final class Loaded: @unchecked Sendable {
+    // OpenSSL counts references to it atomically, and nobody changes it once it is made.
+    let context: OpaquePointer
+
+    init(certificateFile: String, keyFile: String) throws(NetworkError) {
+      context = try makeContext(TLS_server_method())
+      ERR_clear_error()
+      guard SSL_CTX_use_certificate_chain_file(context, certificateFile) == 1 else {
+        throw NetworkError(.tlsFailed, "the certificate file cannot be read as a PEM chain")
+      }
+      guard SSL_CTX_use_PrivateKey_file(context, keyFile, SSL_FILETYPE_PEM) == 1 else {
+        throw NetworkError(.tlsFailed, "the key file cannot be read as PEM, or is not the certificate's key")
+      }
+      guard SSL_CTX_check_private_key(context) == 1 else {
+        throw NetworkError(.tlsFailed, "the key is not the certificate's key")
+      }
+      // In 1.2 only what 1.3 would allow as well: a key stolen later opens nothing that was recorded before.
+      guard SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 else {
+        throw NetworkError(.tlsFailed, "OpenSSL has none of the ciphers that TLS 1.2 needs here")
+      }
+      // Only what we speak: a client that offers other protocols alone is refused (RFC 7301, section 3.2).
+      SSL_CTX_set_alpn_select_cb(
+        context,
+        { _, selected, selectedLength, offered, offeredLength, _ in
+          var rest = UnsafeBufferPointer(start: offered, count: Int(offeredLength))[...]
+          while let length = rest.first, rest.count > Int(length) {
+            let name = rest.dropFirst().prefix(Int(length))
+            if name.elementsEqual("http/1.1".utf8) {
+              selected!.pointee = offered! + name.startIndex
+              selectedLength!.pointee = length
+              return SSL_TLSEXT_ERR_OK
+            }
+            rest = rest.dropFirst(Int(length) + 1)
+          }
+          return SSL_TLSEXT_ERR_ALERT_FATAL
+        }, nil)
+    }
+
+    deinit { SSL_CTX_free(context) }
+  }
+
+  private let certificateFile: String
+  private let keyFile: String
+  private let loaded: Mutex<Loaded>
 
   /// Reads a PEM certificate chain and its PEM key.
   ///
   /// - Throws: `tlsFailed` when a file cannot be read or the key is not the certificate's.
   package init(certificateFile: String, keyFile: String) throws(NetworkError) {
-    let context = try makeContext(TLS_server_method())
-    self.context = context
-    ERR_clear_error()
-    guard SSL_CTX_use_certificate_chain_file(context, certificateFile) == 1 else {
-      throw NetworkError(.tlsFailed, "the certificate file cannot be read as a PEM chain")
-    }
-    guard SSL_CTX_use_PrivateKey_file(context, keyFile, SSL_FILETYPE_PEM) == 1 else {
-      throw NetworkError(.tlsFailed, "the key file cannot be read as PEM, or is not the certificate's key")
-    }
-    guard SSL_CTX_check_private_key(context) == 1 else {
-      throw NetworkError(.tlsFailed, "the key is not the certificate's key")
-    }
-    // Only what we speak: a client that offers other protocols alone is refused (RFC 7301, section 3.2).
-    SSL_CTX_set_alpn_select_cb(
-      context,
-      { _, selected, selectedLength, offered, offeredLength, _ in
-        var rest = UnsafeBufferPointer(start: offered, count: Int(offeredLength))[...]
-        while let length = rest.first, rest.count > Int(length) {
-          let name = rest.dropFirst().prefix(Int(length))
-          if name.elementsEqual("http/1.1".utf8) {
-            selected!.pointee = offered! + name.startIndex
-            selectedLength!.pointee = length
-            return SSL_TLSEXT_ERR_OK
-          }
-          rest = rest.dropFirst(Int(length) + 1)
-        }
-        return SSL_TLSEXT_ERR_ALERT_FATAL
-      }, nil)
+    self.certificateFile = certificateFile
+    self.keyFile = keyFile
+    loaded = Mutex(try Loaded(certificateFile: certificateFile, keyFile: keyFile))
   }
 
-  deinit { SSL_CTX_free(context) }
+  /// Reads both files again: connections that begin from now on see what they hold now, open ones go on as they are.
+  ///
+  /// Reads from the disk, so not to be called on a loop.
+  /// - Throws: as ``init(certificateFile:keyFile:)``, and then what was in force stays.
+  package func reload() throws(NetworkError) {
+    let fresh = try Loaded(certificateFile: certificateFile, keyFile: keyFile)
+    loaded.withLock { $0 = fresh }
+  }
+
+  var current: Loaded { loaded.withLock { $0 } }
 }
 
 /// Whom a client trusts.
 ///
 /// The host name is always checked.
 package final class TLSClientContext: @unchecked Sendable {
-  // As in TLSServerContext.
+  // As in TLSServerContext.Loaded.
   let context: OpaquePointer
 
   /// Trusts the system's roots; read on first use, because it takes some milliseconds.

@@ -26,7 +26,10 @@ final class TLSEngine {
   var onEstablished: (() -> Void)?
 
   convenience init(server: TLSServerContext) throws(NetworkError) {
-    try self.init(context: server.context, isClient: false)
+    let loaded = server.current
+    // A reload may let go of it between here and OpenSSL's own reference.
+    defer { withExtendedLifetime(loaded) {} }
+    try self.init(context: loaded.context, isClient: false)
     SSL_set_accept_state(ssl)
   }
 

@@ -28,11 +28,13 @@ final class API: HTTPHandler {
 
   let services: Services
   private let log: Log
+  private let crossOrigin: CrossOrigin
   private let table: [(route: Route, parts: [Substring], endpoint: Endpoint)]
 
   init(_ services: Services, log: Log) {
     self.services = services
     self.log = log
+    crossOrigin = CrossOrigin(allowed: services.configuration.allowedOrigins)
     table = Self.endpoints.map { ($0.key, $0.key.path.split(separator: "/"), $0.value) }
   }
 
@@ -44,9 +46,13 @@ final class API: HTTPHandler {
   // MARK: Requests
 
   func handle(_ request: HTTPRequest) async -> HTTPResponse {
-    let result = await Result.of { () throws(RelayError) in try await answer(request) }
+    let result = await Result.of { () throws(RelayError) in
+      _ = try crossOrigin.origin(of: request)
+      return try await answer(request)
+    }
     if case .failure(let error) = result { services.instruments.count(error.code) }
     var response = result.recover(Self.problem)
+    crossOrigin.mark(&response, for: request)
     if response.status >= 500 { log.warning("request failed", ["status": response.status]) }
     services.instruments.requests[StatusClass(response.status)].add()
     response.headers.set("Cache-Control", "no-store")
@@ -72,6 +78,7 @@ final class API: HTTPHandler {
       guard request.method != .get else { throw RelayError(.invalidRequest, "This path is for WebSockets.") }
       allowed.append(Route.socket.method.rawValue)
     }
+    if let response = CrossOrigin.preflight(request, methods: allowed) { return response }
     guard allowed.isEmpty else {
       var response = Self.problem(RelayError(.methodNotAllowed, "The path has no such method."))
       response.headers.set("Allow", allowed.joined(separator: ", "))
@@ -97,25 +104,30 @@ final class API: HTTPHandler {
     return try await services.authenticator.caller(token: token)
   }
 
-  /// Who counts as one visitor: the peer, or whom a trusted proxy names last.
-  ///
-  /// What a client writes into the header itself stands before that, and counts for nothing.
-  func visitor(of request: HTTPRequest) -> String {
-    guard services.configuration.trustedProxies.contains(request.peer.host),
-      let last = request.headers.values(for: "X-Forwarded-For").flatMap({ HTTPHeaders.elements($0) }).last
-    else { return request.peer.visitor }
-    return SocketAddress(host: String(last.prefix(64)), port: 0).visitor
-  }
+  /// Who counts as one visitor.
+  func visitor(of request: HTTPRequest) -> String { request.client.visitor }
 
-  /// What the server refuses by itself, before there is a request: malformed, too large, too slow.
+  /// What the server refuses by itself, before there is a request: malformed, too large, too slow, too many.
   func refusal(status: Int) -> HTTPResponse {
-    var response = Self.problem(RelayError(status == 413 ? .tooLarge : .invalidRequest, "This is not a request."))
-    if status != 413 && status != 400 { response = HTTPResponse(status: status) }
-    return response
+    switch status {
+    case 400: Self.problem(RelayError(.invalidRequest, "This is not a request."))
+    case 413: Self.problem(RelayError(.tooLarge, "The body is too large."))
+    case 429: Self.problem(RelayError(.rateLimited, "Too many connections from this address.", retryAfter: 5))
+    case 503: Self.problem(RelayError(.unavailable, "There is no room at present.", retryAfter: 5))
+    default: HTTPResponse(status: status)
+    }
   }
 
   /// Bounds a body before its first byte is read. Base64url makes four characters of three bytes.
-  func bodyLimit(_ method: HTTPMethod, segments: [String]) -> Int {
+  func bodyLimit(_ method: HTTPMethod, segments: [String], headers: HTTPHeaders) -> Int {
+    let limit = Self.bodyLimit(segments)
+    guard limit > Limits.jsonBody else { return limit }
+    // Much memory only for those who have shown a token of ours, be its session alive or not.
+    let token = headers["Authorization"].flatMap { Authenticator.bearerToken($0) }
+    return token.map { services.authenticator.isOurs($0) } ?? false ? limit : Limits.jsonBody
+  }
+
+  private static func bodyLimit(_ segments: [String]) -> Int {
     switch segments.last {
     case "commits": Self.maxBody
     case "messages", "leave": Limits.message / 3 * 4 + 4096
@@ -135,10 +147,7 @@ final class API: HTTPHandler {
 
   private func admit(_ request: HTTPRequest) async throws(RelayError) -> WebSocketDecision {
     guard request.path == Route.socket.path else { throw RelayError(.notFound, "There is no socket at this path.") }
-    // A page of another origin must not use its visitor's network position, even without any credentials.
-    if let origin = request.headers["Origin"], !services.configuration.allowedOrigins.contains(origin) {
-      throw RelayError(.forbidden, "This origin may not open sockets.")
-    }
+    _ = try crossOrigin.origin(of: request)
     guard request.headers.contains(token: Route.subprotocol, in: "Sec-WebSocket-Protocol") else {
       return .accept(subprotocol: nil) { UnsupportedSession($0) }
     }

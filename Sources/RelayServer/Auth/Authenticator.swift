@@ -14,6 +14,9 @@ struct Authenticator: Sendable {
     return caller
   }
 
+  /// Whether the token was issued here and may still be good, from its text alone: for what must be decided at once.
+  func isOurs(_ token: String) -> Bool { (try? tokens.check(token, now: now())) != nil }
+
   /// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1), or `nil` if it is of another form.
   static func bearerToken(_ header: String) -> String? {
     let parts = header.split(separator: " ", omittingEmptySubsequences: false)

@@ -178,21 +178,4 @@ struct HostileRequestTests {
       #expect(third.headers["Retry-After"] != nil)
     }
   }
-
-  /// Only what the trusted proxy adds last tells visitors apart; what a client writes before it does not.
-  @Test func believesTrustedProxiesOnly() async throws {
-    try await RelayFixture.run({
-      ($0.visitorAttemptBurst, $0.visitorAttemptsPerMinute) = (2, 1)
-      $0.trustedProxies = ["127.0.0.1"]
-    }) { fixture in
-      func attempt(_ forwarded: String) async throws -> String {
-        try await fixture.raw("POST", "/v1/accounts", body: [1], headers: ["X-Forwarded-For": forwarded]).problem()
-      }
-      let codes = [
-        try await attempt("10.0.0.1, 192.0.2.1"), try await attempt("10.0.0.2, 192.0.2.1"),
-        try await attempt("10.0.0.3, 192.0.2.1"), try await attempt("192.0.2.1, 192.0.2.2"),
-      ]
-      #expect(codes == ["invalid_request", "invalid_request", "rate_limited", "invalid_request"])
-    }
-  }
 }
