@@ -71,6 +71,12 @@ package final class SQLiteDatabase: SQLConnection {
     for pragma in pragmas { try Statement("PRAGMA " + pragma, on: connection, isPersistent: false).run() }
   }
 
+  /// How many other files may be attached.
+  func allowAttached(_ count: Int32) throws(StorageError) {
+    guard !isInTransaction else { throw StorageError(.misuse) }
+    sqlite3_limit(connection.handle, SQLITE_LIMIT_ATTACHED, count)
+  }
+
   // MARK: Running statements
 
   @discardableResult

@@ -32,7 +32,7 @@ package struct Subcommand: Sendable {
   }
 
   /// Every verb but `serve`.
-  package static let all: [Subcommand] = []
+  package static let all: [Subcommand] = [.backup, .restore]
 
   package static func named(_ name: some StringProtocol) -> Subcommand? { all.first { $0.name == name } }
 
@@ -74,6 +74,11 @@ extension Subcommand {
       output: @escaping @Sendable (String) -> Void = { Swift.print($0, terminator: "") }
     ) {
       (self.configuration, self.words, self.values, self.output) = (configuration, words, values, output)
+    }
+
+    /// The same, with its output elsewhere.
+    package func writing(_ output: @escaping @Sendable (String) -> Void) -> Call {
+      Call(configuration: configuration, words: words, values: values, output: output)
     }
 
     /// Whether `--name` was given.

@@ -8,7 +8,7 @@ extension SQLConnection {
       SELECT count(*) FROM device WHERE (
         SELECT count(*) FROM (
           SELECT 1 FROM key_package WHERE key_package.device = device.key AND state = 0 LIMIT \(count + 1)
-        ) AS some
+        ) AS few
       ) <= \(count)
       """
     ) { try $0.count(0) }
