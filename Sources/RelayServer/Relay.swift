@@ -201,9 +201,25 @@ package final class Relay: Sendable {
     }
   }
 
+  /// Serves on for `drain-delay` but says that it is not ready, so that load balancers send nobody new.
+  ///
+  /// - Parameter hurry: returns when there is no more time for that.
+  package func drain(until hurry: @escaping @Sendable () async -> Void) async {
+    guard let running = running.withLock({ $0 }) else { return }
+    running.monitor.beginStopping()
+    let delay = configuration.drainDelay
+    guard delay > .zero else { return }
+    log.info("draining", ["for": delay])
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { try? await Task.sleep(for: delay) }
+      group.addTask { await hurry() }
+      await group.next()
+      group.cancelAll()
+    }
+  }
+
   /// Stops accepting, lets requests finish, tells sockets 1001, closes the store.
   ///
-  /// For `drain-delay` before that it serves on, but says that it is not ready, so that load balancers send nobody new.
   /// Safe to call twice. What is not done at the deadline is cut; nothing that was acknowledged is lost.
   package func shutdown(deadline: Duration? = nil) async {
     let running = running.withLock { running in
@@ -212,10 +228,6 @@ package final class Relay: Sendable {
     }
     guard let running else { return }
     running.monitor.beginStopping()
-    if deadline == nil, configuration.drainDelay > .zero {
-      log.info("draining", ["for": configuration.drainDelay])
-      try? await Task.sleep(for: configuration.drainDelay)
-    }
     log.info("stopping")
     running.sweeper.cancel()
     running.polls.close()

@@ -27,6 +27,8 @@ enum Process {
       if order == .stop { break }
       relay.reload()
     }
+    // A second signal ends the wait.
+    await relay.drain { for await order in orders where order == .stop { break } }
     await relay.shutdown()
     return 0
   }

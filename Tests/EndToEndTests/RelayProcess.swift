@@ -48,6 +48,27 @@ final class RelayProcess: Sendable {
 
   func signal(_ signal: Int32) { _ = Glibc.kill(state.withLock { $0.pid }, signal) }
 
+  /// Its exit code once it has ended by itself.
+  func ended() async throws -> Int32 {
+    let pid = state.withLock { state in
+      defer { state.pid = 0 }
+      return state.pid
+    }
+    var status: Int32 = 0
+    try await wait(for: "the relay to end", seconds: 30) { waitpid(pid, &status, WNOHANG) == pid }
+    return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
+  }
+
+  /// Runs the program with a verb beside the relay, on its data folder unless another is named.
+  func perform(_ words: String..., data: String? = nil) async throws -> (exit: Int32, output: String) {
+    let output = folder.path("verb.\(UUID().uuidString)")
+    let pid = try Spawned.start(
+      Programs.url("relay-server").path, words + ["--data", data ?? dataPath], output: output, errors: output)
+    var status: Int32 = 0
+    try await wait(for: "relay-server \(words) to end") { waitpid(pid, &status, WNOHANG) == pid }
+    return ((status >> 8) & 0xff, try String(contentsOfFile: output, encoding: .utf8))
+  }
+
   /// Ends the relay by a signal and waits until it is gone.
   func kill(_ signal: Int32) {
     let pid = state.withLock { state in
