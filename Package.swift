@@ -24,7 +24,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], data: [String] =
   .testTarget(name: name, dependencies: dependencies, exclude: data, swiftSettings: settings)
 }
 
-func system(_ name: String, pkgConfig: String, apt: String) -> Target {
+func system(_ name: String, pkgConfig: String?, apt: String) -> Target {
   .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([apt])])
 }
 
@@ -44,6 +44,8 @@ let package = Package(
     system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
     system("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
     system("CUV", pkgConfig: "libuv", apt: "libuv1-dev"),
+    // Its package file asks for a flag that SwiftPM lets nobody ask for; its header stands where all headers do.
+    system("CHiredis", pkgConfig: nil, apt: "libhiredis-dev"),
 
     room("CryptoPrimitives", ["CSodium", "COpenSSL"]),
     room("WireCodec"),
@@ -61,7 +63,10 @@ let package = Package(
       ]),
     room(
       "RelayServer",
-      ["CPostgres", "CryptoPrimitives", "WireCodec", "Observability", "RelayProtocol", "Networking", "Storage"]),
+      [
+        "CPostgres", "CHiredis", "CryptoPrimitives", "WireCodec", "Observability", "RelayProtocol", "Networking",
+        "Storage",
+      ]),
     room("ChatTestKit", ["ChatSDK", "RelayServer"]),
     program("relay-server", ["RelayServer", "Observability"]),
     program("chat-cli", ["ChatSDK", "Observability"]),
@@ -91,6 +96,8 @@ let package = Package(
     // A PostgreSQL server that tests start and that ends with them.
     .target(
       name: "PostgresFixture", dependencies: ["CPostgres"], path: "Tests/PostgresFixture", swiftSettings: settings),
+    // Servers of others, which tests run beside ours.
+    .target(name: "TestServers", path: "Tests/TestServers", swiftSettings: settings),
 
     tests("CryptoPrimitivesTests", ["CryptoPrimitives"]),
     tests("WireCodecTests", ["WireCodec"]),
@@ -104,7 +111,7 @@ let package = Package(
       "RelayServerTests",
       [
         "RelayServer", "RelayProtocol", "WireCodec", "CryptoPrimitives", "Networking", "Storage", "Observability",
-        "PostgresFixture",
+        "PostgresFixture", "TestServers",
       ], data: ["Peers"]),
     tests(
       "ChatSDKTests",
@@ -117,7 +124,10 @@ let package = Package(
     tests("ChatCLITests", ["chat-cli", "ChatSDK"], data: ["Scripts"]),
     tests(
       "EndToEndTests",
-      ["ChatSDK", "E2ECrypto", "WireCodec", "CryptoPrimitives", "RelayProtocol", "Networking", "Storage"]),
+      [
+        "ChatSDK", "E2ECrypto", "WireCodec", "CryptoPrimitives", "RelayProtocol", "Networking", "Storage",
+        "TestServers",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -2,12 +2,12 @@
 # Quiet when nothing is missing, and safe to run again at any point.
 
 # Libraries are looked for as packages (their headers are needed), programs by name.
-needed_packages=(libsodium-dev libssl-dev libsqlite3-dev libpq-dev libuv1-dev ca-certificates)
+needed_packages=(libsodium-dev libssl-dev libsqlite3-dev libpq-dev libuv1-dev libhiredis-dev ca-certificates)
 needed_programs=(pkg-config python3 openssl curl gzip git)
 
 # What only the tests run: others' servers and clients, for Kin to be tried against.
 test_packages=(node-ws postgresql)
-test_programs=(nginx node)
+test_programs=(nginx node redis-server)
 
 install_dependencies() {
   find_swift

@@ -17,7 +17,7 @@ package final class Relay: Sendable {
   private struct Running: Sendable {
     let loops: EventLoopGroup
     let store: SQLiteStore
-    let bus: LocalBus
+    let neighbours: Neighbours
     let passwords: Passwords
     let polls: PollBoard
     let hubs: [Hub]
@@ -90,7 +90,8 @@ package final class Relay: Sendable {
       passes: settings.passwordPasses, memoryKiB: settings.passwordMemoryKiB, workers: settings.passwordWorkers,
       waiting: settings.passwordQueue, metrics: metrics)
     let loops = EventLoopGroup(count: settings.loops > 0 ? settings.loops : sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-    let bus = LocalBus()
+    let neighbours = try Neighbours(settings, store: store, metrics: metrics, log: sink)
+    let bus = neighbours.bus
     let live = LiveSessions(store: store)
     let tokens = AccessTokens(keys: keys, issuer: settings.issuer, audience: settings.audience)
     let authenticator = Authenticator(tokens: tokens, sessions: live, now: clock)
@@ -103,18 +104,19 @@ package final class Relay: Sendable {
     var bounds = HubMachine.Bounds()
     bounds.authenticationTimeout = settings.authenticationTimeout.wholeMilliseconds
     (bounds.framesPerSecond, bounds.frameBurst) = (settings.framesPerSecond, settings.frameBurst)
+    bounds.isShared = neighbours.lookout != nil
     let hubs = loops.loops.map { loop in
       Hub(
         loop: loop, bounds: bounds,
         services: Hub.Services(
           store: store, writer: writer, authenticator: authenticator, counts: counts, instruments: instruments,
-          now: clock),
+          now: clock, fetch: { [lookout = neighbours.lookout] in lookout?.fetch($0, after: $1) }),
         log: Log("hub", to: sink))
     }
     // The cache of sessions first, so that nobody woken by an ending finds the session alive.
-    bus.add(live)
-    for hub in hubs { bus.add(hub) }
-    bus.add(polls)
+    neighbours.local.add(live)
+    for hub in hubs { neighbours.local.add(hub) }
+    neighbours.local.add(polls)
     let api = API(
       API.Services(
         configuration: settings, store: store, bus: bus, writer: writer, tokens: tokens, authenticator: authenticator,
@@ -130,16 +132,18 @@ package final class Relay: Sendable {
         metricsAt: settings.metricsAddress, on: loops.loops[0], connections: server)
       let address = try await server.start()
       for hub in hubs { hub.start() }
+      neighbours.start(hubs + [polls], on: loops.loops[0])
       let sweeper = Sweeper(
         store: store, retention: Retention(settings), interval: settings.retentionInterval,
         erased: instruments.erased, log: Log("sweep", to: sink), now: clock)
       return Running(
-        loops: loops, store: store, bus: bus, passwords: passwords, polls: polls, hubs: hubs, server: server, tls: tls,
+        loops: loops, store: store, neighbours: neighbours, passwords: passwords, polls: polls, hubs: hubs,
+        server: server, tls: tls,
         api: api, port: address.port, monitor: monitor, metricsPort: metricsPort,
         sweeper: Task { await sweeper.run() })
     } catch {
       await monitor.stop()
-      bus.removeAll()
+      await neighbours.close()
       passwords.close()
       await loops.shutdown()
       if let error = error as? RelayError { throw error }
@@ -236,7 +240,7 @@ package final class Relay: Sendable {
     running.passwords.close()
     await running.monitor.stop()
     await running.store.close()
-    running.bus.removeAll()
+    await running.neighbours.close()
     await running.loops.shutdown()
     log.info("stopped")
   }

@@ -63,6 +63,16 @@ package struct RelayConfiguration: Sendable {
   /// Stored bytes of one room's messages; 0: no bound.
   package var roomQuotaMiB = 0
 
+  /// The Redis that carries wake-ups between relays which share a store.
+  package var redisAddress: RedisAddress?
+  package var redisUser = ""
+  package var redisPasswordFile: String?
+  package var redisAuthoritiesFile: String?
+  package var redisPrefix = "kin"
+  package var nodeName = ""
+  /// How late at most this node learns of what others did, if nothing tells it.
+  package var pollInterval = Duration.seconds(2)
+
   /// Where Prometheus finds the metrics.
   package var metricsAddress: ListenAddress?
   /// How full the store's queue of writes may be before nothing new is taken on.
@@ -80,6 +90,9 @@ package struct RelayConfiguration: Sendable {
   package var shutdownTimeout = Duration.seconds(10)
 
   package init() {}
+
+  /// Whether other relays may use the same store.
+  package var sharesStore: Bool { redisAddress != nil }
 }
 
 /// A numeric address and a port; IPv6 without brackets.

@@ -124,6 +124,33 @@ package struct RelaySetting: Sendable {
       "room-quota-mib", \.roomQuotaMiB, 0...1_048_576,
       "What one room's messages may take, in MiB: beyond it the oldest are erased. 0: no bound."),
     RelaySetting(
+      name: "redis-address",
+      documentation:
+        "The Redis of relays that share a store, as 127.0.0.1:6379, or tls://redis.example:6380. Empty: this relay is alone.",
+      set: { configuration, text in
+        let isEncrypted = text.hasPrefix("tls://")
+        guard !text.isEmpty else {
+          configuration.redisAddress = nil
+          return true
+        }
+        guard let (host, port) = address(isEncrypted ? String(text.dropFirst(6)) : text) else { return false }
+        configuration.redisAddress = RedisAddress(host: host, port: port, isEncrypted: isEncrypted)
+        return true
+      }, get: { $0.redisAddress?.description ?? "" }),
+    text("redis-user", \.redisUser, "The user of Redis's access lists; empty: the default one.", where: { _ in true }),
+    optional("redis-password-file", \.redisPasswordFile, "File whose first line is the password for Redis."),
+    optional(
+      "redis-authorities", \.redisAuthoritiesFile,
+      "PEM file of the authorities that Redis's certificate must come from; empty: the system's."),
+    text(
+      "redis-prefix", \.redisPrefix, "What all keys and channels in Redis begin with. Give each deployment its own.",
+      where: isNameText),
+    text(
+      "node-name", \.nodeName, "How this relay calls itself among several.", where: { $0.isEmpty || isNameText($0) }),
+    duration(
+      "poll-interval", \.pollInterval, 1...60,
+      "How late at most this relay learns what others did while Redis does not tell it."),
+    RelaySetting(
       name: "log-level", documentation: "`debug`, `info`, `warning`, `error` or `off`.",
       set: { configuration, text in
         guard let level = LogLevel(named: text) else { return false }
@@ -194,6 +221,19 @@ extension RelaySetting {
   /// Whether the text can stand in a token, which holds plain text only.
   private static let isTokenText: @Sendable (String) -> Bool = { text in
     !text.isEmpty && text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f && $0 != 0x22 && $0 != 0x5c }
+  }
+
+  /// Letters, digits and a few marks: good in keys and lists of any kind.
+  private static let isNameText: @Sendable (String) -> Bool = { text in
+    (1...64).contains(text.utf8.count)
+      && text.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+          true
+        default: false
+        }
+      }
   }
 
   private static func optional(_ name: String, _ place: any Place<String?>, _ documentation: String) -> RelaySetting {

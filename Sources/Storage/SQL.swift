@@ -46,6 +46,20 @@ package struct SQL: ExpressibleByStringInterpolation, Sendable {
       values.append(value.sqlValue)
     }
 
+    /// The right side of an `IN`: each value a parameter. The list is filled up with its last value to one of a few lengths, so that
+    /// a database that keeps statements prepared meets few of them.
+    package mutating func appendInterpolation(list values: [some SQLBindable]) {
+      guard let last = values.last?.sqlValue else {
+        text += "(NULL)"
+        return
+      }
+      var count = 1
+      while count < values.count { count *= 2 }
+      text += "(" + Array(repeating: "?", count: count).joined(separator: ", ") + ")"
+      self.values += values.map(\.sqlValue)
+      self.values += Array(repeating: last, count: count - values.count)
+    }
+
     /// A piece of text from the source, such as a list of columns.
     package mutating func appendInterpolation(raw: StaticString) { text += raw.description }
 

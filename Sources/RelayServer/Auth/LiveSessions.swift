@@ -63,7 +63,14 @@ final class LiveSessions: BusListener {
           state.generation += 1
           state.known.removeAll(keepingCapacity: true)
         }
-      case .stored, .look: break
+      case .doubted(let doubt):
+        // Whoever comes next is looked up.
+        state.withLock { state in
+          state.generation += 1
+          for session in doubt.sessions { state.known[session] = nil }
+          if !doubt.devices.isEmpty { state.known = state.known.filter { !doubt.devices.contains($0.value.device) } }
+        }
+      case .stored, .look, .grown, .everything: break
       }
     }
   }

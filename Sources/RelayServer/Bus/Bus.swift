@@ -13,6 +13,20 @@ enum Wake: Sendable {
   case sessionEnded(UInt64)
   /// These devices left their account's list: so did their sessions.
   case devicesGone([DeviceID])
+  /// Another node stored entries of the room up to this one: whoever serves the room reads them.
+  case grown(RoomID, last: UInt64)
+  /// Somebody who is not to be believed says that these have ended: ask the store.
+  case doubted(Doubt)
+  /// Wakes of other nodes may have been lost: look at all that is served.
+  case everything
+}
+
+/// What may have ended.
+struct Doubt: Sendable, Equatable {
+  var sessions: Set<UInt64> = []
+  var devices: Set<DeviceID> = []
+
+  var isEmpty: Bool { sessions.isEmpty && devices.isEmpty }
 }
 
 /// Carries wakes to all who serve clients.

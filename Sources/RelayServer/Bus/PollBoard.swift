@@ -4,7 +4,7 @@ import Synchronization
 /// Where long polls wait to be woken.
 ///
 /// A poll registers first and looks at the store afterwards, so nothing that happens in between is missed.
-final class PollBoard: BusListener {
+final class PollBoard: BusListener, Lookouts {
   /// One waiting poll.
   final class Ticket: Sendable {
     fileprivate enum State {
@@ -93,7 +93,8 @@ final class PollBoard: BusListener {
       for wake in wakes {
         switch wake {
         case .stored(let stored): found.formUnion(registry.rooms[stored.entry.room] ?? [])
-        case .look(.keyPackages, _): break
+        case .grown(let room, _): found.formUnion(registry.rooms[room] ?? [])
+        case .look(.keyPackages, _), .doubted, .everything: break
         case .look(.welcomes, let devices), .devicesGone(let devices):
           for device in devices { found.formUnion(registry.devices[device] ?? []) }
         case .sessionEnded(let session):
@@ -103,6 +104,14 @@ final class PollBoard: BusListener {
       return found.compactMap { registry.tickets[$0] }
     }
     for ticket in tickets { ticket.ring() }
+  }
+
+  func served() async -> Served {
+    registry.withLock { registry in
+      Served(
+        rooms: Set(registry.rooms.keys),
+        sessions: Dictionary(registry.tickets.values.map { ($0.session, $0.device) }) { first, _ in first })
+    }
   }
 
   /// Rings everyone, now and from here on: the relay goes away.

@@ -4,7 +4,7 @@ import RelayProtocol
 import WireCodec
 
 /// The sockets of one event loop. Confined to it; wakes come in from any thread.
-final class Hub: BusListener, @unchecked Sendable {
+final class Hub: BusListener, Lookouts, @unchecked Sendable {
   struct Services: Sendable {
     let store: any RelayStore
     let writer: LogWriter
@@ -12,6 +12,7 @@ final class Hub: BusListener, @unchecked Sendable {
     let counts: ConnectionCounts
     let instruments: Instruments
     let now: @Sendable () -> UInt64
+    var fetch: @Sendable (RoomID, _ after: UInt64) -> Void = { _, _ in }
   }
 
   /// Bytes of replay that are read at once for one room.
@@ -68,6 +69,12 @@ final class Hub: BusListener, @unchecked Sendable {
     let queued = slots.reduce(into: 0) { $0 += $1?.connection.queuedBytes ?? 0 }
     services.instruments.queued.add(Int64(queued - self.queued))
     self.queued = queued
+  }
+
+  func served() async -> Served {
+    await withCheckedContinuation { continuation in
+      loop.execute { continuation.resume(returning: self.machine.served) }
+    }
   }
 
   // MARK: Sessions
@@ -180,6 +187,7 @@ final class Hub: BusListener, @unchecked Sendable {
       if outbox.isEmpty { loop.execute { self.flush() } }
       outbox.append(message)
       senders.append((connection, requestID))
+    case .fetch(let room, let after): services.fetch(room, after)
     case .pause(let connection): session(connection)?.connection.pause()
     case .resume(let connection): session(connection)?.connection.resume()
     case .close(let connection, let code):

@@ -40,6 +40,8 @@ extension HubMachine {
     case survey(Connection, ticket: UInt64, Caller)
     case read(Connection, ticket: UInt64, RoomCursor, Caller)
     case append(Connection, requestID: UInt32, NewMessage)
+    /// Have entries read that another node stored; they come as wakes.
+    case fetch(RoomID, after: UInt64)
     /// Stop reading from the connection, until ``resume``.
     case pause(Connection)
     case resume(Connection)
@@ -61,5 +63,9 @@ extension HubMachine {
     var slowness: UInt64 = 15_000
     /// How long an entry may be missing before followers read the store again.
     var gap: UInt64 = 500
+    /// Whether other nodes store entries too: what is missing then is fetched at once.
+    var isShared = false
+    /// How long an entry may not be found by fetching before followers read the store themselves.
+    var lostGap: UInt64 = 15_000
   }
 }

@@ -124,6 +124,7 @@ extension HubMachine {
     var output: [RoomFeed.Output] = []
     let isMember = feeds[room]?.finish(connection, at: position.sequence, into: &output) ?? false
     take(output)
+    lookFor(room, last: 0)
     settle(connection, isMember ? .live : .gone, last: position, epoch: epoch)
   }
 

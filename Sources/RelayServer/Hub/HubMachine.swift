@@ -32,6 +32,14 @@ struct HubMachine {
 
   init(bounds: Bounds = Bounds()) { self.bounds = bounds }
 
+  /// The rooms that are followed and the sessions that are connected.
+  var served: Served {
+    let callers = peers.values.compactMap(\.caller)
+    return Served(
+      rooms: Set(feeds.keys),
+      sessions: Dictionary(callers.map { ($0.session, $0.device) }) { first, _ in first })
+  }
+
   mutating func handle(_ event: Event, now: UInt64) -> [Action] {
     var actions: [Action] = []
     handle(event, now: now, into: &actions)
@@ -177,6 +185,10 @@ struct HubMachine {
       guard let overflowing = feeds[room]?.add(stored, now: now, into: &output) else { return }
       if grown.last != room { grown.append(room) }
       for connection in overflowing { close(connection, .tooSlow) }
+      // What comes too early shows that another node stored what precedes it.
+      if bounds.isShared { lookFor(room, last: max(1, stored.entry.sequence) - 1) }
+    case .grown(let room, let last): lookFor(room, last: last)
+    case .doubted, .everything: break
     case .look(let subject, let devices):
       for device in devices {
         for connection in byDevice[device] ?? [] { actions.append(.send(.look(subject), to: connection)) }
@@ -192,6 +204,11 @@ struct HubMachine {
     }
   }
 
+  /// Has fetched what the room's log is known to hold and has not come.
+  mutating func lookFor(_ room: RoomID, last: UInt64) {
+    if let after = feeds[room]?.look(last, now: now) { actions.append(.fetch(room, after: after)) }
+  }
+
   private mutating func tick() {
     for (connection, peer) in peers {
       if let caller = peer.caller {
@@ -203,7 +220,11 @@ struct HubMachine {
     }
     for (room, feed) in feeds {
       guard feed.next != nil, let since = feed.gapSince, since + bounds.gap <= now else { continue }
-      rejoin(room)
+      if bounds.isShared, since + bounds.lostGap > now {
+        if let after = feeds[room]?.lookAgain() { actions.append(.fetch(room, after: after)) }
+      } else {
+        rejoin(room)
+      }
     }
     endedSessions = endedSessions.filter { $0.value + 60_000 > now }
     goneDevices = goneDevices.filter { $0.value + 60_000 > now }

@@ -33,6 +33,10 @@ struct RoomFeed {
   /// When the gap before the early ones was noticed.
   private(set) var gapSince: UInt64?
 
+  /// How far the log is known to go, and how far it was asked for.
+  private var known: UInt64 = 0
+  private var asked: UInt64 = 0
+
   /// Entries kept for one joining follower before it is given up as too slow.
   static let maxKept = 20_000
 
@@ -61,6 +65,7 @@ struct RoomFeed {
       next = sequence + 1
       if !live.isEmpty { run.append(stored) }
       if !stored.removed.isEmpty { remove(stored.removed, into: &output) }
+      if gapSince != nil, sequence >= known { gapSince = nil }
       return []
     }
     var overflowing: [Connection] = []
@@ -116,6 +121,18 @@ struct RoomFeed {
     return true
   }
 
+  /// Learns that the log has come to `last`. Returns after which entry to read, if something is missing that was not asked for.
+  mutating func look(_ last: UInt64, now: UInt64) -> UInt64? {
+    known = max(known, last)
+    guard let next, next <= known, asked < known else { return nil }
+    if gapSince == nil { gapSince = now }
+    asked = known
+    return next - 1
+  }
+
+  /// What was asked for has not come: from where to read it again.
+  mutating func lookAgain() -> UInt64? { next.map { $0 - 1 } }
+
   /// Gives up waiting for entries that do not come: all followers that were up to date so far join anew.
   ///
   /// Returns them with their positions.
@@ -131,6 +148,7 @@ struct RoomFeed {
     next = nil
     early = [:]
     gapSince = nil
+    (known, asked) = (0, 0)
     return again
   }
 
@@ -154,7 +172,7 @@ struct RoomFeed {
       sequence += 1
       next = sequence
     }
-    if early.isEmpty { gapSince = nil }
+    if early.isEmpty, sequence > known { gapSince = nil }
   }
 
   private mutating func follow(

@@ -97,6 +97,17 @@ package protocol RelayStore: Sendable {
   /// Makes what was erased and deleted unreadable in the database's files, as far as the database can.
   func scrub() async throws(RelayError)
 
+  // MARK: Other nodes
+
+  /// Where the rooms' logs end; those that do not exist are left out. For the relay's own use, as what follows is.
+  func ends(of rooms: [RoomID]) async throws(RelayError) -> [RoomID: UInt64]
+  /// Entries after `sequence` in order, at most `limit` and `bytes` (but one at least), with whom they removed.
+  func feed(of room: RoomID, after sequence: UInt64, limit: Int, bytes: Int) async throws(RelayError) -> [FeedEntry]
+  /// Those of the sessions that have not ended.
+  func liveSessions(among sessions: [UInt64]) async throws(RelayError) -> Set<UInt64>
+  /// For each device that a Welcome waits for, a number that grows with each Welcome.
+  func newestWelcomes(for devices: [DeviceID]) async throws(RelayError) -> [DeviceID: UInt64]
+
   // MARK: Operation
 
   /// How many devices have at most `count` one-time key packages left.

@@ -146,6 +146,26 @@ extension SQLStore {
     try await read { try $0.devicesLowOnKeyPackages(atMost: count) }
   }
 
+  // MARK: Other nodes
+
+  package func ends(of rooms: [RoomID]) async throws(RelayError) -> [RoomID: UInt64] {
+    try await read { try $0.ends(of: rooms) }
+  }
+
+  package func feed(
+    of room: RoomID, after sequence: UInt64, limit: Int, bytes: Int
+  ) async throws(RelayError) -> [FeedEntry] {
+    try await read { try $0.feed(of: room, after: sequence, limit: limit, bytes: bytes) }
+  }
+
+  package func liveSessions(among sessions: [UInt64]) async throws(RelayError) -> Set<UInt64> {
+    try await read { try $0.liveSessions(among: sessions) }
+  }
+
+  package func newestWelcomes(for devices: [DeviceID]) async throws(RelayError) -> [DeviceID: UInt64] {
+    try await read { try $0.newestWelcomes(for: devices) }
+  }
+
   // MARK: Welcomes
 
   package func welcomes(for device: DeviceID) async throws(RelayError) -> [WelcomesResponse.Waiting] {

@@ -72,11 +72,27 @@ extension StoreTables {
 
   /// Ends a membership; Welcomes to this room that wait for the account's devices go with it.
   private func endMembership(of account: Int64, in head: RoomHead) throws {
-    try database.execute("DELETE FROM member WHERE room = \(head.key) AND account = \(account)")
+    let ended = try database.execute("DELETE FROM member WHERE room = \(head.key) AND account = \(account)")
+    if ended > 0 { try noteRemoval(of: account, in: head) }
     try database.execute(
       """
       DELETE FROM waiting WHERE room = \(head.key)
       AND device IN (SELECT key FROM device WHERE account = \(account))
+      """)
+  }
+
+  /// Entries for which it is kept whom they removed: more than any node can lag behind.
+  private static var removalsKept: UInt64 { 100_000 }
+
+  /// Notes for other nodes that the newest entry ended a membership.
+  private func noteRemoval(of account: Int64, in head: RoomHead) throws {
+    try database.execute(
+      """
+      DELETE FROM removal WHERE room = \(head.key) AND sequence < \(head.last - min(head.last, Self.removalsKept))
+      """)
+    try database.execute(
+      """
+      INSERT INTO removal (room, sequence, account) VALUES (\(head.key), \(head.last), \(account)) ON CONFLICT DO NOTHING
       """)
   }
 

@@ -30,6 +30,7 @@ struct HubMachineTests {
       case .survey(let connection, _, _): "\(connection) survey"
       case .read(let connection, _, let cursor, _): "\(connection) read \(cursor.position.sequence)"
       case .append(let connection, _, _): "\(connection) append"
+      case .fetch(_, let sequence): "fetch \(sequence)"
       case .pause(let connection): "\(connection) pause"
       case .resume(let connection): "\(connection) resume"
       case .close(let connection, let code): "\(connection) close \(code.number)"

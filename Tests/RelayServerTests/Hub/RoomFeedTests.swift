@@ -137,3 +137,96 @@ struct RoomFeedTests {
     #expect(output.isEmpty)
   }
 }
+
+/// Feeds of two nodes on one log: each stores some of the entries, and hears of the others' by looks.
+struct RoomFeedNodesTests {
+  /// One follower's node: what it fetched and did not get yet, and what it heard and did not take in yet.
+  private struct Node {
+    var feed = RoomFeed()
+    var heard: [Event] = []
+    var deliveries = RoomFeedTests.Deliveries()
+    var joined = false
+    var snapshot: UInt64?
+
+    enum Event {
+      case stored(UInt64)
+      case grown(UInt64)
+    }
+  }
+
+  /// Random interleavings of storing, hearing late and in any order, losing looks, fetching and joining: whoever follows gets each
+  /// entry once and in order, if looks come again as they do in rounds.
+  @Test(arguments: 0..<40) func deliversOnceAndInOrder(_ seed: UInt64) {
+    var random = Seeded(state: seed)
+    for _ in 0..<50 {
+      var last: UInt64 = 0
+      var nodes = [Node(), Node()]
+      for step in 0..<60 {
+        let index = Int.random(in: 0...1, using: &random)
+        switch Int.random(in: 0..<6, using: &random) {
+        case 0 where last < 20, 1 where last < 20:
+          last += 1
+          nodes[index].heard.append(.stored(last))
+          // A look may be lost.
+          if Bool.random(using: &random) { nodes[1 - index].heard.append(.grown(last)) }
+        case 2 where !nodes[index].joined:
+          nodes[index].feed.join(1, user: RoomFeedTests.alice)
+          nodes[index].joined = true
+          nodes[index].snapshot = nil
+        case 3 where nodes[index].joined && nodes[index].snapshot == nil: finish(&nodes[index], last)
+        default: if !nodes[index].heard.isEmpty { hear(&nodes[index], last, UInt64(step), &random) }
+        }
+      }
+      for index in nodes.indices {
+        if !nodes[index].joined { nodes[index].feed.join(1, user: RoomFeedTests.alice) }
+        if nodes[index].snapshot == nil { finish(&nodes[index], last) }
+        // The round: everyone is told where the log ends.
+        nodes[index].heard.append(.grown(last))
+        while !nodes[index].heard.isEmpty { hear(&nodes[index], last, 99, &random) }
+        let start = nodes[index].snapshot ?? 0
+        #expect(
+          nodes[index].deliveries.byConnection[1, default: []] == (start < last ? Array(start + 1...last) : []),
+          "seed \(seed)")
+      }
+    }
+  }
+
+  private func finish(_ node: inout Node, _ last: UInt64) {
+    var output: [RoomFeed.Output] = []
+    node.snapshot = last
+    #expect(node.feed.finish(1, at: last, into: &output))
+    if let after = node.feed.look(0, now: 0) { fetched(&node, after, last) }
+    node.deliveries.note(output)
+  }
+
+  private func hear(_ node: inout Node, _ last: UInt64, _ now: UInt64, _ random: inout Seeded) {
+    var output: [RoomFeed.Output] = []
+    var after: UInt64?
+    switch node.heard.remove(at: Int.random(in: 0..<min(3, node.heard.count), using: &random)) {
+    case .stored(let sequence):
+      _ = node.feed.add(RoomFeedTests.entry(sequence), now: now, into: &output)
+      node.feed.flush(into: &output)
+      after = node.feed.look(sequence - 1, now: now)
+    case .grown(let sequence): after = node.feed.look(sequence, now: now)
+    }
+    node.deliveries.note(output)
+    if let after { fetched(&node, after, last) }
+  }
+
+  /// A fetch reads the store as it is then; what it finds is heard like all else.
+  private func fetched(_ node: inout Node, _ after: UInt64, _ last: UInt64) {
+    guard after < last else { return }
+    node.heard += (after + 1...last).map { .stored($0) }
+  }
+
+  private struct Seeded: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+      state &+= 0x9e37_79b9_7f4a_7c15
+      var mixed = state
+      mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+      mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+      return mixed ^ (mixed >> 31)
+    }
+  }
+}

@@ -167,6 +167,12 @@ enum FrozenSchema {
       key INTEGER PRIMARY KEY CHECK (key = 1),
       incarnation INTEGER NOT NULL
     ) STRICT;
+    CREATE TABLE removal (
+      room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
+      sequence INTEGER NOT NULL,
+      account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+      PRIMARY KEY (room, sequence, account)
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE retired_refresh (
       key INTEGER PRIMARY KEY,
       session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE,
@@ -210,6 +216,7 @@ enum FrozenSchema {
     CREATE INDEX device_of_account ON device (account);
     CREATE INDEX key_package_of_device ON key_package (device, state, key);
     CREATE INDEX member_of_account ON member (account, room);
+    CREATE INDEX removal_of_account ON removal (account);
     CREATE INDEX retired_refresh_of_session ON retired_refresh (session, key);
     CREATE INDEX session_of_device ON session (device);
     CREATE INDEX waiting_for_welcome ON waiting (welcome);
