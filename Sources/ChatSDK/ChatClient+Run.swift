@@ -157,6 +157,8 @@ extension ChatClient {
       Task { try? await takeWelcomes() }
     case .look(.keyPackages):
       Task { try? await refillKeyPackages() }
+    case .look(.rooms):
+      Task { try? await catchUp() }
     case .refused(_, let code, _):
       // A follow was refused: without it nothing would come.
       throw ChatError(.relayUnreachable, detail: "frame refused with code \(code)")

@@ -49,6 +49,7 @@ extension ChatError {
       case .userNotFound?: .userNotFound
       case .roomNotFound?: .notAMember
       case .noKeyPackage?: .noKeyPackage
+      case .inviteInvalid?: .inviteInvalid
       case .rateLimited?: .rateLimited
       case .unavailable?, .internalError?: .relayUnavailable
       case .deviceUnknown?: .deviceUnknown

@@ -68,6 +68,7 @@ public struct ChatError: Error, Sendable, Equatable, CustomStringConvertible {
 extension ChatError.Code {
   public static let alreadyRegistered = Self(rawValue: "already_registered")
   public static let ambiguousRoom = Self(rawValue: "ambiguous_room")
+  public static let banned = Self(rawValue: "banned")
   public static let cancelled = Self(rawValue: "cancelled")
   public static let closed = Self(rawValue: "closed")
   public static let deviceUnknown = Self(rawValue: "device_unknown")
@@ -78,6 +79,8 @@ extension ChatError.Code {
   public static let invalidName = Self(rawValue: "invalid_name")
   public static let invalidPassword = Self(rawValue: "invalid_password")
   public static let invalidRelayURL = Self(rawValue: "invalid_relay_url")
+  public static let inviteInvalid = Self(rawValue: "invite_invalid")
+  public static let lastOwner = Self(rawValue: "last_owner")
   public static let messageTooLong = Self(rawValue: "message_too_long")
   public static let noKeyPackage = Self(rawValue: "no_key_package")
   public static let notAMember = Self(rawValue: "not_a_member")
@@ -123,6 +126,7 @@ extension ChatError.Code {
   private static let entries: [Self: Entry] = [
     .alreadyRegistered: Entry(.usage, "this store has an account already", "use another store for another account"),
     .ambiguousRoom: Entry(.usage, "more than one room has this name", "give the room's id instead"),
+    .banned: Entry(.refused, "banned from this room", "an admin can lift the ban with unban"),
     .cancelled: Entry(.tryAgain, "cancelled", "call again", retryable: true),
     .closed: Entry(.usage, "the client is closed", "open it again"),
     .deviceUnknown: Entry(
@@ -136,6 +140,9 @@ extension ChatError.Code {
     .invalidName: Entry(.usage, "this is not a name that can be used", "3 to 32 of a-z, 0-9, dot, dash, underscore"),
     .invalidPassword: Entry(.usage, "this password cannot be used", "use 8 to 1024 bytes"),
     .invalidRelayURL: Entry(.usage, "this is not the URL of a relay", "it looks like https://relay.example"),
+    .inviteInvalid: Entry(
+      .refused, "the invite link is not good, or not any more", "ask whoever gave it to you for another"),
+    .lastOwner: Entry(.refused, "the room would be without an owner", "transfer the room to another member first"),
     .messageTooLong: Entry(.usage, "the message is too long", "send at most 64 KiB of text at once"),
     .noKeyPackage: Entry(
       .refused, "the user's device has no key package at the relay", "they must open their client once", retryable: true

@@ -11,11 +11,27 @@ public enum Event: Sendable {
   /// This device entered a room.
   case joined(RoomChange)
   case memberAdded(MemberChange)
+  /// Somebody came in by an invite link.
+  case memberJoined(MemberChange)
   case memberRemoved(MemberChange)
   /// A member asked to leave; the next commit takes its leaves out.
   case memberLeft(MemberChange)
+  case memberBanned(MemberChange)
+  case memberUnbanned(MemberChange)
+  /// A further device of a member came into the room, or one came back.
+  case deviceEntered(MemberChange)
+  /// A device of a member was taken out; others of it are still in.
+  case deviceRemoved(MemberChange)
   case roomRenamed(RoomChange)
-  case rolesChanged(RoomChange)
+  case settingsChanged(SettingsChange)
+  case roleChanged(RoleChange)
+  /// A room that stood still works again: another commit took the place of the one that was refused, or this device has
+  /// come back into it.
+  case roomResumed(RoomChange)
+  /// Somebody asks to come in, and this account may admit it.
+  case joinRequested(JoinRequested)
+  /// The owner deleted the room. Its keys and its history are erased here.
+  case roomDeleted(RoomChange)
   /// This account was removed: nothing after this can be read.
   case removedFromRoom(RoomChange)
   /// A contact's account key is another than the one pinned.
@@ -34,9 +50,15 @@ public enum Event: Sendable {
   public var room: RoomID? {
     switch self {
     case .message(let message), .sent(let message): message.room
-    case .joined(let change), .roomRenamed(let change), .rolesChanged(let change), .removedFromRoom(let change):
+    case .joined(let change), .roomRenamed(let change), .removedFromRoom(let change), .roomResumed(let change),
+      .roomDeleted(let change):
       change.room
-    case .memberAdded(let change), .memberRemoved(let change), .memberLeft(let change): change.room
+    case .memberAdded(let change), .memberJoined(let change), .memberRemoved(let change), .memberLeft(let change),
+      .memberBanned(let change), .memberUnbanned(let change), .deviceEntered(let change), .deviceRemoved(let change):
+      change.room
+    case .settingsChanged(let change): change.room
+    case .roleChanged(let change): change.room
+    case .joinRequested(let request): request.room
     case .relayMismatch(let finding), .undecryptable(let finding), .refused(let finding): finding.room
     case .identityChanged, .newDevice, .connection: nil
     }
@@ -61,6 +83,44 @@ public struct MemberChange: Sendable, Hashable {
   public var by: Person
 
   public init(room: RoomID, member: Person, by: Person) { (self.room, self.member, self.by) = (room, member, by) }
+}
+
+/// A change of what a room's members agree on.
+public struct SettingsChange: Sendable, Hashable {
+  public var room: RoomID
+  /// As they are after the change.
+  public var settings: RoomSettings
+  public var changed: Set<RoomSetting>
+  public var by: Person
+
+  public init(room: RoomID, settings: RoomSettings, changed: Set<RoomSetting>, by: Person) {
+    (self.room, self.settings, self.changed, self.by) = (room, settings, changed, by)
+  }
+}
+
+public struct RoleChange: Sendable, Hashable {
+  public var room: RoomID
+  public var member: Person
+  /// The role from now on.
+  public var role: Role
+  public var by: Person
+
+  public init(room: RoomID, member: Person, role: Role, by: Person) {
+    (self.room, self.member, self.role, self.by) = (room, member, role, by)
+  }
+}
+
+/// Somebody asks to come into a room. That is the relay's word, until somebody admits them.
+public struct JoinRequested: Sendable, Hashable {
+  public var room: RoomID
+  public var person: Person
+  public var since: Moment
+  /// Whether a member's device fell out of step and asks to be added anew.
+  public var isReturn: Bool
+
+  public init(room: RoomID, person: Person, since: Moment, isReturn: Bool) {
+    (self.room, self.person, self.since, self.isReturn) = (room, person, since, isReturn)
+  }
 }
 
 public struct IdentityChange: Sendable, Hashable {
@@ -116,6 +176,10 @@ public struct Finding: Sendable, Hashable {
     public static let deviceListRolledBack = Code(rawValue: "device_list_rolled_back")
     /// A device list is not signed by its account.
     public static let deviceListForged = Code(rawValue: "device_list_forged")
+    /// The relay has other roles or rules for the room than its members agreed on.
+    public static let rulesDiffer = Code(rawValue: "rules_differ")
+    /// The relay says that a room was deleted, and cannot prove it.
+    public static let deletionUnproven = Code(rawValue: "deletion_unproven")
     /// The relay's list of members differs from the group's.
     public static let membersDiffer = Code(rawValue: "members_differ")
     /// Another member was shown the room's entries in another order, or other ones.

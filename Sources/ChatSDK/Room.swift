@@ -89,30 +89,6 @@ public actor Room: Identifiable {
     }
   }
 
-  /// Removes users with all their devices.
-  ///
-  /// Returns when the relay has accepted it.
-  public func remove(_ usernames: String...) async throws { try await remove(usernames) }
-  public func remove(_ usernames: [String]) async throws {
-    try await chatErrors { try await perform(.remove(try await users(usernames))) }
-  }
-
-  /// Renames the room for all.
-  public func rename(to name: String) async throws {
-    try await chatErrors {
-      guard !name.isEmpty, name.utf8.count <= RoomState.maxName else { throw ChatError(.invalidName) }
-      try await perform(.rename(name))
-    }
-  }
-
-  /// Gives a member a role.
-  public func setRole(_ role: Role, of username: String) async throws {
-    try await chatErrors {
-      let user = try await users([username])
-      try await perform(.role(user[0], role))
-    }
-  }
-
   /// Changes this device's keys in the group, which heals it after its state was stolen.
   public func updateKeys() async throws { try await chatErrors { try await perform(.update) } }
 
@@ -146,7 +122,7 @@ public actor Room: Identifiable {
   }
 
   /// Members by name; names of members need no question to the relay.
-  private func users(_ usernames: [String]) async throws -> [UserID] {
+  func users(_ usernames: [String]) async throws -> [UserID] {
     let members = try await members()
     return try usernames.map { name in
       guard let found = members.first(where: { $0.person.username == name.lowercased() }) else {

@@ -25,6 +25,19 @@ public enum Limits {
   public static let usernameLengths = 3...32
   public static let passwordLengths = 8...1024
   public static let membersPerRoom = 5000
+  /// The longest encrypted group info that goes with a commit, in bytes.
+  public static let groupInfo = 8 << 20
+  public static let invitesPerRoom = 32
+  public static let bannedPerRoom = 4096
+  /// The longest time a join code is good, in seconds.
+  public static let codeLifetime: UInt64 = 7 * 86_400
+  public static let codeUses: UInt32 = 1000
+  /// Requests to come in that wait in one room.
+  public static let requestsPerRoom = 1000
+  public static let listingName = 128
+  public static let listingTopic = 512
+  public static let directoryPage = 50
+  public static let deletionProof = 1024
 
   /// Whether `name` is 3 to 32 of `a-z 0-9 . _ -`, and begins with a letter or digit.
   public static func isUsername(_ name: String) -> Bool {

@@ -43,12 +43,17 @@ public struct RelayCode: Sendable {
   public static let deviceUnknown = RelayCode("device_unknown", 25, 403)
   public static let registrationClosed = RelayCode("registration_closed", 26, 403)
   public static let invalidSignature = RelayCode("invalid_signature", 27, 400)
+  /// The link never was, is over, used up or revoked: the cases are told apart to nobody.
+  public static let inviteInvalid = RelayCode("invite_invalid", 40, 404)
+  /// The room has no group info of its present epoch: ask to be added instead.
+  public static let noGroupInfo = RelayCode("no_group_info", 41, 409)
 
   public static let all: [RelayCode] = [
     .invalidRequest, .unauthenticated, .tokenExpired, .sessionEnded, .invalidCredentials, .forbidden, .notFound,
     .roomNotFound, .userNotFound, .methodNotAllowed, .usernameTaken, .roomExists, .epochConflict, .epochStale,
     .epochUnknown, .deviceListConflict, .incarnationChanged, .sendIDReused, .alreadyMember, .noKeyPackage, .tooLarge,
     .rateLimited, .internalError, .unavailable, .deviceUnknown, .registrationClosed, .invalidSignature,
+    .inviteInvalid, .noGroupInfo,
   ]
 
   public init?(text: String) {

@@ -22,6 +22,8 @@ public enum RelayFrame: WireCodable, Hashable {
     case welcomes = 1
     /// Few one-time key packages are left.
     case keyPackages = 2
+    /// Somebody asks to come into a room, or a room was deleted.
+    case rooms = 3
   }
 
   public init(from reader: inout Reader) throws(WireError) {

@@ -1,8 +1,14 @@
 public struct CreateRoomRequest: Codable, Sendable {
   /// Drawn at random by the client; equal to the MLS group id.
   public var room: RoomID
+  /// The other account of a room of two, of which there is one for each pair: if there is one already, the answer is that.
+  public var direct: UserID?
+  /// `closed` if absent.
+  public var joinRule: JoinRule?
 
-  public init(room: RoomID) { self.room = room }
+  public init(room: RoomID, direct: UserID? = nil, joinRule: JoinRule? = nil) {
+    (self.room, self.direct, self.joinRule) = (room, direct, joinRule)
+  }
 }
 
 public struct RoomResponse: Codable, Sendable, Hashable {
@@ -12,24 +18,44 @@ public struct RoomResponse: Codable, Sendable, Hashable {
   /// The newest entry of the log.
   public var position: StreamPosition
   public var members: Int
+  /// The caller's own, as the relay has it.
+  public var role: MemberRole?
+  public var joinRule: JoinRule?
 
-  public init(room: RoomID, epoch: UInt64, position: StreamPosition, members: Int) {
+  public init(
+    room: RoomID, epoch: UInt64, position: StreamPosition, members: Int, role: MemberRole? = nil,
+    joinRule: JoinRule? = nil
+  ) {
     (self.room, self.epoch, self.position, self.members) = (room, epoch, position, members)
+    (self.role, self.joinRule) = (role, joinRule)
   }
 }
 
 public struct RoomsResponse: Codable, Sendable {
-  public var rooms: [RoomResponse]
+  /// A room that its owner deleted while the caller was a member.
+  public struct Deleted: Codable, Sendable, Hashable {
+    public var room: RoomID
+    /// As in ``DeleteRoomRequest``.
+    public var proof: Base64URL
 
-  public init(rooms: [RoomResponse]) { self.rooms = rooms }
+    public init(room: RoomID, proof: [UInt8]) { (self.room, self.proof) = (room, Base64URL(proof)) }
+  }
+
+  public var rooms: [RoomResponse]
+  public var deleted: [Deleted]?
+
+  public init(rooms: [RoomResponse], deleted: [Deleted]? = nil) { (self.rooms, self.deleted) = (rooms, deleted) }
 }
 
 public struct MembersResponse: Codable, Sendable {
   public struct Member: Codable, Sendable, Hashable {
     public var user: UserID
     public var username: String
+    public var role: MemberRole?
 
-    public init(user: UserID, username: String) { (self.user, self.username) = (user, username) }
+    public init(user: UserID, username: String, role: MemberRole? = nil) {
+      (self.user, self.username, self.role) = (user, username, role)
+    }
   }
 
   public var members: [Member]
@@ -72,14 +98,21 @@ public struct CommitRequest: Codable, Sendable {
   public var added: [UserID]
   /// Accounts that cease to be members.
   public var removed: [UserID]
+  /// What else the relay has to know of it.
+  public var changes: RoomChanges?
+  /// The encrypted group info of the epoch that begins, for links and for those who come back; the one before is erased.
+  public var groupInfo: Base64URL?
+  /// The sequence of the commit that ended this same epoch and that members refuse: this one takes its place.
+  public var instead: UInt64?
 
   public init(
     sendID: SendID, epoch: UInt64, message: [UInt8], welcome: [UInt8]?, recipients: [DeviceID], added: [UserID],
-    removed: [UserID]
+    removed: [UserID], changes: RoomChanges? = nil, groupInfo: [UInt8]? = nil, instead: UInt64? = nil
   ) {
     (self.sendID, self.epoch, self.message) = (sendID, epoch, Base64URL(message))
     self.welcome = welcome.map { Base64URL($0) }
     (self.recipients, self.added, self.removed) = (recipients, added, removed)
+    (self.changes, self.groupInfo, self.instead) = (changes, groupInfo.map { Base64URL($0) }, instead)
   }
 }
 
@@ -136,8 +169,12 @@ public struct PollRequest: Codable, Sendable {
   public var cursors: [RoomCursor]
   /// Seconds to wait for news, at most ``Limits/longPollSeconds``.
   public var wait: Double
+  /// ``PollResponse/requests`` as last seen.
+  public var requests: UInt64?
 
-  public init(cursors: [RoomCursor], wait: Double) { (self.cursors, self.wait) = (cursors, wait) }
+  public init(cursors: [RoomCursor], wait: Double, requests: UInt64? = nil) {
+    (self.cursors, self.wait, self.requests) = (cursors, wait, requests)
+  }
 }
 
 /// What a long poll saw: where to look, never the content, so that the log stays the one path of delivery.
@@ -148,8 +185,10 @@ public struct PollResponse: Codable, Sendable {
   public var gone: [RoomID]
   /// How many Welcomes wait for this device.
   public var welcomes: Int
+  /// Grows with every request to come into a room that the caller may answer.
+  public var requests: UInt64?
 
-  public init(ahead: [RoomResponse], gone: [RoomID], welcomes: Int) {
-    (self.ahead, self.gone, self.welcomes) = (ahead, gone, welcomes)
+  public init(ahead: [RoomResponse], gone: [RoomID], welcomes: Int, requests: UInt64? = nil) {
+    (self.ahead, self.gone, self.welcomes, self.requests) = (ahead, gone, welcomes, requests)
   }
 }

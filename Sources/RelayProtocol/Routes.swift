@@ -27,12 +27,15 @@ public struct Route: Sendable {
     case upgrade
   }
 
-  /// A whole number that may stand in the query.
+  /// What may stand in the query: a whole number, unless it is text.
   public struct Query: Sendable {
     public let name: String
     public let summary: String
+    public let isText: Bool
 
-    public init(_ name: String, _ summary: String) { (self.name, self.summary) = (name, summary) }
+    public init(_ name: String, _ summary: String, isText: Bool = false) {
+      (self.name, self.summary, self.isText) = (name, summary, isText)
+    }
   }
 
   public let method: Method
@@ -121,7 +124,7 @@ public struct Route: Sendable {
     givesWay: true)
   public static let createRoom = Route(
     .post, "/v1/rooms", .session, "Makes a room of which the caller is the only member.", takes: CreateRoomRequest.self,
-    gives: RoomResponse.self, status: 201, refuses: [.roomExists], givesWay: true)
+    gives: RoomResponse.self, status: 201, refuses: [.roomExists, .userNotFound], givesWay: true)
   public static let rooms = Route(.get, "/v1/rooms", .session, "The caller's rooms.", gives: RoomsResponse.self)
   public static let room = Route(
     .get, "/v1/rooms/{room}", .session, "One of the caller's rooms.", gives: RoomResponse.self)
@@ -134,11 +137,57 @@ public struct Route: Sendable {
   public static let commit = Route(
     .post, "/v1/rooms/{room}/commits", .session, "Ends the epoch that the commit names, if it is the room's.",
     takes: CommitRequest.self, gives: SendResponse.self,
-    refuses: [.epochConflict, .sendIDReused, .deviceUnknown, .userNotFound])
+    refuses: [.epochConflict, .sendIDReused, .deviceUnknown, .userNotFound, .forbidden])
   public static let leave = Route(
     .post, "/v1/rooms/{room}/leave", .session,
     "Stores the caller's own Remove proposal and ends its membership.", takes: LeaveRequest.self,
     gives: SendResponse.self, refuses: [.epochConflict, .sendIDReused, .deviceUnknown])
+  public static let join = Route(
+    .post, "/v1/rooms/{room}/join", .session,
+    "Takes in an external commit: by an invite link, or of a member's device that comes back.", takes: JoinRequest.self,
+    gives: SendResponse.self, refuses: [.inviteInvalid, .epochConflict, .sendIDReused, .deviceUnknown])
+  public static let groupInfo = Route(
+    .get, "/v1/rooms/{room}/info", .session, "The room's encrypted group info, for members.",
+    gives: GroupInfoResponse.self, refuses: [.noGroupInfo])
+  public static let invite = Route(
+    .get, "/v1/invites/{invite}", .session, "The encrypted group info of the room that an invite link leads to.",
+    gives: GroupInfoResponse.self, refuses: [.inviteInvalid, .noGroupInfo])
+  public static let code = Route(
+    .get, "/v1/rooms/{room}/code", .session, "The room's join code, for admins.", gives: CodeResponse.self,
+    refuses: [.forbidden])
+  public static let newCode = Route(
+    .put, "/v1/rooms/{room}/code", .session, "Draws a new join code in place of the one before.",
+    takes: CodeRequest.self, gives: CodeResponse.self, refuses: [.forbidden, .deviceUnknown])
+  public static let revokeCode = Route(
+    .delete, "/v1/rooms/{room}/code", .session, "Ends the room's join code.", refuses: [.forbidden, .deviceUnknown])
+  public static let ask = Route(
+    .post, "/v1/join-requests", .session,
+    "Asks to come into a room, by code or by the id of a listed one; the answer is the same whether or not there is one.",
+    takes: AskRequest.self, status: 202, refuses: [.deviceUnknown])
+  public static let requests = Route(
+    .get, "/v1/rooms/{room}/requests", .session, "Who asks to come in, for those who may admit.",
+    gives: AskingResponse.self, refuses: [.forbidden])
+  public static let askBack = Route(
+    .post, "/v1/rooms/{room}/requests", .session, "Asks for the caller's device to be added anew.", status: 202,
+    refuses: [.deviceUnknown])
+  public static let refuseRequest = Route(
+    .delete, "/v1/rooms/{room}/requests/{user}", .session, "Forgets somebody's request to come in.",
+    refuses: [.forbidden, .deviceUnknown])
+  public static let deleteRoom = Route(
+    .post, "/v1/rooms/{room}/deletion", .session, "Ends the room for all and erases it, for its owner.",
+    takes: DeleteRoomRequest.self, status: 204, refuses: [.forbidden, .deviceUnknown])
+  public static let publishRoom = Route(
+    .put, "/v1/rooms/{room}/listing", .session, "Shows the room in the directory, for its owner.",
+    takes: ListingRequest.self, refuses: [.forbidden, .deviceUnknown])
+  public static let withdrawRoom = Route(
+    .delete, "/v1/rooms/{room}/listing", .session, "Takes the room out of the directory.",
+    refuses: [.forbidden, .deviceUnknown])
+  public static let directory = Route(
+    .get, "/v1/directory", .session, "Rooms that their owners show, by name.", gives: DirectoryResponse.self,
+    query: [
+      Query("name", "What the name holds, in large or small letters.", isText: true),
+      Query("after", "`next` of the page before.", isText: true), Query("limit", "How many rooms at most."),
+    ])
   public static let log = Route(
     .get, "/v1/rooms/{room}/log", .session, "Entries of the room's log, in order.", gives: LogResponse.self,
     query: [
@@ -159,7 +208,9 @@ public struct Route: Sendable {
 
   public static let all: [Route] = [
     .live, .ready, .openAPI, .register, .logIn, .refresh, .logOut, .me, .user, .putDevices, .publishKeyPackages,
-    .countKeyPackages, .claimKeyPackages, .createRoom, .rooms, .room, .members, .send, .commit, .leave, .log,
+    .countKeyPackages, .claimKeyPackages, .createRoom, .rooms, .room, .members, .send, .commit, .leave, .join,
+    .groupInfo, .invite, .code, .newCode, .revokeCode, .ask, .requests, .askBack, .refuseRequest, .deleteRoom,
+    .publishRoom, .withdrawRoom, .directory, .log,
     .welcomes, .deleteWelcome, .poll, .socket,
   ]
 

@@ -89,7 +89,7 @@ enum StoreWork: MetricLabel {
 
 /// Which limit was hit, as a label.
 enum LimitKind: MetricLabel {
-  case requests, visits, logins, claims, frames, connections
+  case requests, visits, logins, claims, codes, frames, connections
 
   static var labelName: StaticString { "kind" }
   var labelValue: StaticString {
@@ -98,6 +98,7 @@ enum LimitKind: MetricLabel {
     case .visits: "visits"
     case .logins: "logins"
     case .claims: "claims"
+    case .codes: "codes"
     case .frames: "frames"
     case .connections: "connections"
     }

@@ -62,7 +62,25 @@ enum Fields {
     case .message(let message), .sent(let message): Fields.message(message)
     case .joined(let change): roomChange("joined", change)
     case .roomRenamed(let change): roomChange("room_renamed", change)
-    case .rolesChanged(let change): roomChange("roles_changed", change)
+    case .roomResumed(let change): roomChange("room_resumed", change)
+    case .roomDeleted(let change): roomChange("room_deleted", change)
+    case .roleChanged(let change):
+      [
+        ("type", .string("role_changed")), ("room", .string(change.room.text)), ("member", person(change.member)),
+        ("role", .string(roleName(change.role))), ("by", person(change.by)),
+      ]
+    case .settingsChanged(let change):
+      [
+        ("type", .string("settings_changed")), ("room", .string(change.room.text)),
+        ("changed", .array(change.changed.map(\.rawValue).sorted().map { .string($0) })),
+        ("settings", .object(settings(change.settings))), ("by", person(change.by)),
+      ]
+    case .joinRequested(let request): joinRequest(request)
+    case .memberJoined(let change): memberChange("member_joined", change)
+    case .memberBanned(let change): memberChange("member_banned", change)
+    case .memberUnbanned(let change): memberChange("member_unbanned", change)
+    case .deviceEntered(let change): memberChange("device_entered", change)
+    case .deviceRemoved(let change): memberChange("device_removed", change)
     case .removedFromRoom(let change): roomChange("removed_from_room", change)
     case .memberAdded(let change): memberChange("member_added", change)
     case .memberRemoved(let change): memberChange("member_removed", change)
@@ -82,6 +100,27 @@ enum Fields {
     case .refused(let finding): Fields.finding(finding, type: "refused")
     case .connection(let state): [("type", .string("connection")), ("state", .string(state.rawValue))]
     }
+  }
+
+  static func joinRequest(_ request: JoinRequested) -> [(String, JSON)] {
+    [
+      ("type", .string("join_requested")), ("room", .string(request.room.text)), ("person", person(request.person)),
+      ("since", .number(request.since.millisecondsSince1970)), ("returning", .bool(request.isReturn)),
+    ]
+  }
+
+  static func settings(_ settings: RoomSettings) -> [(String, JSON)] {
+    let history: JSON =
+      switch settings.history {
+      case .none: .string("none")
+      case .all: .string("all")
+      case .days(let days): .number(days)
+      }
+    return [
+      ("name", .string(settings.name)), ("topic", .string(settings.topic)), ("avatar", .string(settings.avatar)),
+      ("joinPolicy", .string(settings.joinPolicy.rawValue)), ("retentionSeconds", .number(settings.retention)),
+      ("disappearingSeconds", .number(settings.disappearing)), ("history", history),
+    ]
   }
 
   private static func roomChange(_ type: String, _ change: RoomChange) -> [(String, JSON)] {

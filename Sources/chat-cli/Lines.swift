@@ -37,7 +37,20 @@ enum Lines {
     case .message(let message), .sent(let message): Lines.message(message)
     case .joined(let change): "* you are now in \(SafeText.line(change.name))"
     case .roomRenamed(let change): "* the room is now called \(SafeText.line(change.name))\(by(change.by))"
-    case .rolesChanged(let change): "* roles were changed\(by(change.by))"
+    case .roleChanged(let change):
+      "* \(name(change.member)) is now \(Fields.roleName(change.role))\(by(change.by))"
+    case .settingsChanged(let change): "* \(settings(change)) changed\(by(change.by))"
+    case .roomResumed(let change): "* \(SafeText.line(change.name)) works again"
+    case .roomDeleted(let change):
+      "* \(SafeText.line(change.name)) was deleted\(by(change.by)): keys and history are gone"
+    case .joinRequested(let request):
+      request.isReturn
+        ? "* a device of \(name(request.person)) asks to be added anew" : "* \(name(request.person)) asks to come in"
+    case .memberJoined(let change): "* \(name(change.member)) came in by a link"
+    case .memberBanned(let change): "* \(name(change.member)) was banned by \(name(change.by))"
+    case .memberUnbanned(let change): "* \(name(change.member)) is no longer banned\(by(change.by))"
+    case .deviceEntered(let change): "* a device of \(name(change.member)) came in"
+    case .deviceRemoved(let change): "* a device of \(name(change.member)) was taken out by \(name(change.by))"
     case .removedFromRoom(let change): "* you were removed from \(SafeText.line(change.name))\(by(change.by))"
     case .memberAdded(let change): "* \(name(change.member)) was added by \(name(change.by))"
     case .memberRemoved(let change): "* \(name(change.member)) was removed by \(name(change.by))"
@@ -50,6 +63,10 @@ enum Lines {
     case .refused(let finding): "! refused: \(SafeText.line(finding.detail))"
     case .connection(let state): "* \(state.rawValue)"
     }
+  }
+
+  private static func settings(_ change: SettingsChange) -> String {
+    change.changed.map { $0.rawValue.split(separator: "_").joined(separator: " ") }.sorted().joined(separator: ", ")
   }
 
   static func name(_ person: Person) -> String { SafeText.line(person.username) }

@@ -60,8 +60,8 @@ import WireCodec
       suite: .x25519ChaCha20Poly1305, identity: try eve.identity().client, capabilities: ClientContext.capabilities,
       lifetime: eve.lifetime)
     try await story.room("mallory").forgeCommit([.add(package.keyPackage)])
-    try? await world.client("alice").sync()
-    try? await world.client("bob").sync()
+    try? await story.room("alice").pull()
+    try? await story.room("bob").pull()
     for name in ["alice", "bob"] {
       let room = try await story.room(name)
       #expect(await room.epoch == 1)
@@ -111,7 +111,7 @@ extension Room {
   }
 
   /// Commits as this member, past the room's rules.
-  fileprivate func forgeCommit(_ proposals: [Proposal]) async throws {
+  func forgeCommit(_ proposals: [Proposal]) async throws {
     let box = try group()
     let commit = try box.group.commit(proposals, now: context.timestamp)
     let request = CommitRequest(

@@ -6,8 +6,9 @@ enum EntryHeader {
   /// Whether an entry is what it is said to be: of this room, this epoch and this kind.
   static func fits(_ entry: LogEntry, room: RoomID) -> Bool {
     var reader = Reader(entry.message.bytes)
-    guard (try? reader.readUInt16()) == 1, (try? reader.readUInt16()) == 2,
-      (try? reader.readVector(max: 256)) == room.bytes, (try? reader.readUInt64()) == entry.epoch
+    guard (try? reader.readUInt16()) == 1, let format = try? reader.readUInt16(),
+      format == 2 || format == SealedJoin.wireFormat, (try? reader.readVector(max: 256)) == room.bytes,
+      (try? reader.readUInt64()) == entry.epoch
     else { return false }
     return (try? reader.readUInt8()) == entry.kind.rawContentType
   }

@@ -47,12 +47,14 @@ extension Room {
     for _ in 0..<2 {
       guard stored.health == .good, try !group().group.hasPendingProposals else { return }
       let epoch = stored.epoch
-      let theirs = Set(try await context.api.members(of: id).map(\.user))
+      let listed = try await context.api.members(of: id)
+      let theirs = Set(listed.map(\.user))
       // A change may have come while the relay was asked.
       try await pull()
       guard stored.health == .good, stored.epoch == epoch, try !group().group.hasPendingProposals else { continue }
       comparedEpoch = epoch
       let ours = Set(try credentials().map(\.user))
+      try compareRoles(listed)
       guard theirs != ours else { return }
       let (more, fewer) = (theirs.subtracting(ours).count, ours.subtracting(theirs).count)
       let finding = context.finding(
@@ -61,5 +63,17 @@ extension Room {
       context.hub.tell([.relayMismatch(finding)])
       return
     }
+  }
+
+  /// Compares the roles that the relay goes by with the room's own, by which everybody else goes.
+  private func compareRoles(_ listed: [MembersResponse.Member]) throws {
+    let state = try roomState()
+    guard state.pair == nil else { return }
+    let others = listed.count { member in member.role.map { $0 != state.role(of: member.user).mirror } ?? false }
+    guard others > 0 else { return }
+    let finding = context.finding(
+      .rulesDiffer, room: id, "the relay has \(others) members in another role than the room's")
+    try context.store.write { try $0.add(finding) }
+    context.hub.tell([.relayMismatch(finding)])
   }
 }

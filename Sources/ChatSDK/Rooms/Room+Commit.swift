@@ -1,16 +1,29 @@
 import CryptoPrimitives
 import E2ECrypto
 import RelayProtocol
+import WireCodec
 
 /// What somebody wants of a room; it is turned into a commit as often as others come first.
 enum Intent: Sendable {
   case invite([Pin])
-  case remove([UserID])
-  case rename(String)
-  case role(UserID, Role)
+  case remove([UserID], ban: Bool)
+  /// To change the state; the set is of those who are members.
+  case change(@Sendable (inout RoomState, Set<UserID>) throws -> Void)
+  /// To take a device of a member out and in again.
+  case readd(Pin, DeviceID)
   case update
   /// To commit what others have proposed.
   case commitReceived
+  /// To put a commit in the place of one that was refused.
+  case replace
+}
+
+/// A commit that is to be made.
+struct CommitPlan {
+  var proposals: [Proposal]
+  /// The state after it.
+  var next: RoomState
+  var forcesPath = false
 }
 
 // One commit in flight per room. It is on disk before it leaves, and merged when the room's log shows it: whether the
@@ -20,23 +33,30 @@ extension Room {
 
   func perform(_ intent: Intent) async throws {
     try await exclusively {
-      try requireGood()
-      var claimed: [UserID: [KeyPackage]] = [:]
+      try requireGood(for: intent)
+      var claims = Claims()
       for attempt in 0..<Self.maxAttempts {
         try await settlePending()
         if attempt == 0 { try await pullLog() }
-        try requireGood()
-        guard let proposals = try await plan(intent, &claimed) else { return }
+        try requireGood(for: intent)
+        guard let plan = try await plan(intent, &claims) else { break }
         let epoch = stored.epoch
-        try make(proposals, forcesPath: { if case .update = intent { true } else { false } }())
+        try await make(plan, for: intent)
         try await settlePending()
-        if try isFulfilled(since: epoch) { return }
+        if try isFulfilled(since: epoch) { break }
+        guard attempt + 1 < Self.maxAttempts else { throw ChatError(.roomBusy) }
         // Others came first. They get some room, more with each try.
         let pause = Duration.milliseconds(20 * (attempt + 1)) * context.environment.random()
         try await context.environment.sleep(pause)
       }
-      throw ChatError(.roomBusy)
+      // Those with whom it worked are in; of the others the caller hears.
+      if let failure = claims.failure { throw failure }
     }
+  }
+
+  private func requireGood(for intent: Intent) throws {
+    if case .replace = intent, stored.health == .stopped, stored.refused != nil { return }
+    try requireGood()
   }
 
   /// Whether the commit that was in flight is the one that was merged.
@@ -48,7 +68,7 @@ extension Room {
   func settlePending() async throws {
     guard let own = pending else { return }
     var refusal: ChatError?
-    do { _ = try await context.api.commit(own.request, to: id) } catch let error as ChatError {
+    do { _ = try await context.api.commit(try own.decodedRequest(), to: id) } catch let error as ChatError {
       guard error.relayCode != nil, !error.isRetryable else { throw error }
       refusal = error
     }
@@ -61,111 +81,55 @@ extension Room {
     throw refusal
   }
 
-  /// The proposals that the intent still needs, or `nil` if it is fulfilled.
-  private func plan(_ intent: Intent, _ claimed: inout [UserID: [KeyPackage]]) async throws -> [Proposal]? {
-    let state = try roomState()
-    let own = try context.identity().user
-    let members = Set(try credentials().map(\.user))
-    func require(_ role: Role) throws {
-      guard state.role(of: own) >= role else { throw ChatError(.notPermitted) }
-    }
-    switch intent {
-    case .invite(let pins):
-      try require(.admin)
-      let missing = pins.filter { !members.contains($0.user) }
-      for pin in missing where claimed[pin.user] == nil { claimed[pin.user] = try await claim(pin) }
-      let packages = missing.flatMap { claimed[$0.user] ?? [] }
-      return packages.isEmpty ? nil : packages.map { .add($0) }
-    case .remove(let users):
-      try require(.admin)
-      let present = users.filter { members.contains($0) }
-      guard present.allSatisfy({ $0 != own && state.role(of: $0) <= state.role(of: own) }) else {
-        throw ChatError(.notPermitted)
-      }
-      return present.isEmpty ? nil : try removals(of: Set(present), state)
-    case .rename(let name):
-      try require(.admin)
-      guard state.name != name else { return nil }
-      return [.groupContextExtensions(RoomState(name: name, roles: state.roles).extensions)]
-    case .role(let user, let role):
-      try require(.owner)
-      guard members.contains(user), state.role(of: user) != role else { return nil }
-      var roles = state.roles
-      roles[user] = role
-      return [.groupContextExtensions(RoomState(name: state.name, roles: roles).extensions)]
-    case .update: return []
-    case .commitReceived: return try group().group.hasPendingProposals ? [] : nil
-    }
-  }
-
-  /// The removal of all leaves of users. Their roles go too where they had any, so that coming back brings none back.
-  private func removals(of users: Set<UserID>, _ state: RoomState) throws -> [Proposal] {
-    let leaves = try group().group.members.filter { member in
-      LeafCheck.credential(of: member).map { users.contains($0.user) } ?? false
-    }
-    var proposals = leaves.map { Proposal.remove($0.leafIndex) }
-    let roles = state.roles.filter { !users.contains($0.key) }
-    if roles != state.roles, state.role(of: try context.identity().user) == .owner {
-      proposals.append(.groupContextExtensions(RoomState(name: state.name, roles: roles).extensions))
-    }
-    return proposals
-  }
-
-  /// A key package of each device of a user, each proved to be that user's.
-  private func claim(_ pin: Pin) async throws -> [KeyPackage] {
-    let response = try await context.api.claimKeyPackages(of: pin.user)
-    guard response.user == pin.user, !response.claimed.isEmpty else {
-      throw ChatError(.noKeyPackage, detail: pin.username)
-    }
-    let suite = try group().group.suite
-    var packages: [KeyPackage] = []
-    for item in response.claimed {
-      let package = try? KeyPackage(message: item.keyPackage.bytes)
-      let credential = package.map { $0.leafNode }.flatMap {
-        LeafCheck.check($0.credential, signatureKey: $0.signatureKey) { $0 == pin.user ? pin : nil }.credential
-      }
-      guard let package, let credential, credential.user == pin.user, credential.entry.device == item.device else {
-        let finding = context.finding(
-          .invalidLeaf, room: id, person: pin.person, "the relay gave a key package that is not the user's")
-        try context.store.write { try $0.add(finding) }
-        context.hub.tell([.refused(finding)])
-        throw ChatError(.identityInvalid, detail: pin.username)
-      }
-      // Of another suite, or past its time: of no use here, but nobody's crime.
-      guard package.cipherSuite == suite.rawValue, (try? package.validate(now: context.timestamp)) != nil else {
-        continue
-      }
-      packages.append(package)
-    }
-    guard !packages.isEmpty else { throw ChatError(.noKeyPackage, detail: pin.username) }
-    return packages
-  }
-
   /// Makes the commit and puts it on disk: it may leave from now on.
-  func make(_ proposals: [Proposal], forcesPath: Bool) throws {
+  func make(_ plan: CommitPlan, for intent: Intent) async throws {
     let box = try group()
+    let before = try roomState()
+    let members = box.group.members
+    let leaves = members.compactMap { CommitClaim.Leaf($0) }
     var options = CommitOptions()
-    options.forcesPath = forcesPath
+    options.forcesPath = plan.forcesPath
     options.paddedTo = 512
+    options.makesGroupInfo = !plan.next.invites.isEmpty || members.count <= Self.doorMembers
     let commit: PendingCommit
     do {
-      commit = try box.group.commit(proposals, options: options, now: context.timestamp)
+      commit = try box.group.commit(plan.proposals, options: options, now: context.timestamp)
     } catch {
       self.box = nil
       throw ChatError(.internalError, detail: "the commit cannot be made: \(error.code)", underlying: error)
     }
     let effects = commit.effects
-    let before = Set(try credentials().map(\.user))
-    let gone = Set(effects.removed.map(\.leafIndex))
-    let staying = Set(
-      box.group.members.filter { !gone.contains($0.leafIndex) }.compactMap { LeafCheck.credential(of: $0)?.user })
-    let added = effects.added.compactMap { LeafCheck.credential(of: $0) }
-    let record = PendingRecord(
-      room: id, sendID: .random(), epoch: box.group.epoch.rawValue, message: commit.message,
-      hash: ClientContext.hash(commit.message), welcome: commit.welcome, recipients: added.map(\.entry.device),
-      added: Array(Set(added.map(\.user)).subtracting(before)),
-      removed: Array(before.subtracting(staying).subtracting(added.map(\.user))),
-      state: commit.encodeState().withBytes { Array($0) })
+    let claim: CommitClaim
+    do {
+      claim = try CommitClaim(effects, authenticatedData: [])
+      let violation = RoomPolicy.check(claim, state: before, members: leaves, room: id, time: context.now)
+      if let violation { throw violation }
+    } catch {
+      // What others would refuse is not sent. The key that it has spent is of no use to anybody.
+      self.box = nil
+      throw ChatError(.notPermitted, underlying: error)
+    }
+    let change = MembershipChange(before: Set(leaves.map(\.user)), claim, members: leaves)
+    var request = CommitRequest(
+      sendID: .random(), epoch: box.group.epoch.rawValue, message: commit.message, welcome: commit.welcome,
+      recipients: claim.added.map(\.device), added: change.added, removed: change.removed,
+      changes: before.changes(to: plan.next, members: change.after))
+    if let groupInfo = commit.groupInfo {
+      let key = try commit.export(label: SealedJoin.label, length: Door.keySize)
+      let door = try Door(
+        Door.Inside(groupInfo: groupInfo, key: key), state: plan.next, room: id, epoch: commit.epoch.rawValue)
+      let sealed = door.encoded
+      if sealed.count <= Limits.groupInfo { request.groupInfo = Base64URL(sealed) }
+    }
+    if case .replace = intent, let refused = stored.refused {
+      // What the relay made of the refused commit is put right.
+      let theirs = Set(try await context.api.members(of: id).map(\.user))
+      request.instead = refused
+      request.added = Array(change.after.subtracting(theirs))
+      request.removed = Array(theirs.subtracting(change.after))
+    }
+    let record = try PendingRecord(
+      room: id, request: request, state: commit.encodeState().withBytes { Array($0) })
     // Sealing it has spent a key of the handshake ratchet: both go to disk together, before anything leaves.
     try write { store in
       try save(box, wholeEpoch: false, in: store)
@@ -175,11 +139,16 @@ extension Room {
     lastOwnEpoch = nil
   }
 
+  /// Up to this number of leaves a room leaves its state at the relay even without links, for devices that fall out of step;
+  /// in larger ones they ask to be added anew.
+  static let doorMembers = 500
+
   // MARK: Proposals of others
 
   /// Commits what leavers proposed: the first admin in the tree soon, others later if nobody has by then.
   func scheduleCommit() {
-    guard !isCommitScheduled, stored.health == .good, let box, box.group.hasPendingProposals else { return }
+    let isWanted = (try? stored.health == .good ? hasLeavers() : stored.health == .stopped && mayReplace()) ?? false
+    guard !isCommitScheduled, isWanted else { return }
     guard context.configuration.connection != .manual else { return }
     isCommitScheduled = true
     let isFirst = (try? isFirstAdmin()) ?? false
@@ -192,10 +161,26 @@ extension Room {
     }
   }
 
-  /// Commits the proposals that wait, if there are any.
+  /// Commits the proposals that wait, if there are any, and puts a good commit in the place of a refused one.
   func commitReceived() async throws {
-    guard stored.health == .good, try group().group.hasPendingProposals else { return }
+    if stored.health == .stopped, try mayReplace() { return try await perform(.replace) }
+    guard stored.health == .good, try hasLeavers() else { return }
     try await perform(.commitReceived)
+  }
+
+  private func mayReplace() throws -> Bool {
+    guard stored.refused != nil, stored.mayReplace else { return false }
+    return try roomState().role(of: try context.identity().user) >= .admin
+  }
+
+  /// Whether somebody waits to be taken out; of those whose proposal went under with its epoch, admins only.
+  private func hasLeavers() throws -> Bool {
+    if try group().group.hasPendingProposals { return true }
+    guard !stored.leaving.isEmpty else { return false }
+    let state = try roomState()
+    let own = state.role(of: try context.identity().user)
+    let users = Set(try credentials().map(\.user))
+    return own >= .admin && stored.leaving.contains { users.contains($0) && state.role(of: $0) <= own }
   }
 
   private func isFirstAdmin() throws -> Bool {

@@ -10,9 +10,7 @@ extension Room {
     _ batch: inout Batch
   ) throws {
     guard let state = RoomState.of(box.group.extensions) else { throw ChatError(.roomStopped) }
-    let violation = RoomPolicy.check(
-      proposal.proposal, from: proposal.sender, removed: { box.group.member(at: $0) }, state: state)
-    if let violation {
+    if let violation = RoomPolicy.check(proposal.proposal, from: proposal.sender, state: state) {
       try note(.forbiddenCommit, entry, "proposed: \(violation.rawValue)", in: store, &batch)
       // The group has it in its list now. Forget that, so that no commit of ours covers it.
       self.box = try load(from: store)
@@ -23,6 +21,7 @@ extension Room {
       let credential = LeafCheck.credential(of: member)
     else { return }
     let person = try person(credential.user, in: store)
+    if !stored.leaving.contains(credential.user) { stored.leaving.append(credential.user) }
     batch.events.append(.memberLeft(MemberChange(room: id, member: person, by: person)))
   }
 
@@ -33,9 +32,15 @@ extension Room {
   ) throws -> Bool {
     guard let state = RoomState.of(box.group.extensions) else { throw ChatError(.roomStopped) }
     let effects = commit.effects
-    if let violation = RoomPolicy.check(effects, state: state) {
-      stored.health = .stopped
-      try note(.forbiddenCommit, entry, violation.rawValue, in: store, &batch)
+    let claim: CommitClaim
+    do throws(RoomPolicy.Violation) {
+      claim = try CommitClaim(effects, authenticatedData: commit.authenticatedData)
+      let leaves = box.group.members.compactMap { CommitClaim.Leaf($0) }
+      let violation = RoomPolicy.check(claim, state: state, members: leaves, room: id, time: entry.time)
+      if let violation { throw violation }
+    } catch {
+      let code: Finding.Code = error == .leafIdentity ? .invalidLeaf : .forbiddenCommit
+      try stop(code, entry, error.rawValue, mayReplace: !error.mayBeVersionSkew, in: store, &batch)
       return true
     }
     let verdicts = effects.added.map { member in
@@ -51,22 +56,31 @@ extension Room {
     let staying = box.group.members.filter { !removed.contains($0.leafIndex) }
     let tree = (staying + effects.added).compactMap { LeafCheck.credential(of: $0) }
     guard verdicts.allSatisfy(\.isValid), LeafCheck.hasNoDoubles(tree) else {
-      stored.health = .stopped
-      try note(.invalidLeaf, entry, "a leaf that is no device of its account", in: store, &batch)
+      // A device list may be newer elsewhere: nobody else's commit is undone for that.
+      try stop(.invalidLeaf, entry, "a leaf that is no device of its account", mayReplace: false, in: store, &batch)
       return true
     }
     do throws(MLSError) { try box.group.merge(consume commit) } catch {
-      stored.health = .stopped
-      try note(.invalidCommit, entry, "\(error.code)", in: store, &batch)
+      try stop(.invalidCommit, entry, "\(error.code)", mayReplace: false, in: store, &batch)
       return true
     }
-    try entered(effects, box, before: state, in: store, &batch)
+    try entered(effects, claim, box, before: state, in: store, &batch)
     if pending != nil {
       // Another commit came first: its sender rebases, we rebase ours.
       try store.remove(.pendingCommit, id.bytes)
       pending = nil
     }
     return true
+  }
+
+  /// A commit is refused: the room stands still here, until another takes its place.
+  func stop(
+    _ code: Finding.Code, _ entry: LogEntry, _ detail: String, mayReplace: Bool, in store: any StoreTransaction,
+    _ batch: inout Batch
+  ) throws {
+    stored.health = .stopped
+    (stored.refused, stored.mayReplace) = (entry.sequence, mayReplace)
+    try note(code, entry, detail, in: store, &batch)
   }
 
   private func pin(_ user: UserID, in store: any StoreTransaction) throws -> Pin? {
@@ -84,54 +98,10 @@ extension Room {
     pending = nil
     let commit = try PendingCommit(restoring: Secret(copying: own.state))
     let effects = commit.effects
+    let claim = try CommitClaim(effects, authenticatedData: [])
     try box.group.merge(consume commit)
-    try entered(effects, box, before: state, in: store, &batch)
+    try entered(effects, claim, box, before: state, in: store, &batch)
     lastOwnEpoch = own.epoch
-  }
-
-  /// A new epoch has begun: what it changed, for the record and for whoever listens.
-  private func entered(
-    _ effects: CommitEffects, _ box: GroupBox, before: RoomState, in store: any StoreTransaction,
-    _ batch: inout Batch
-  ) throws {
-    batch.isGroupChanged = true
-    batch.isEpochNew = true
-    let by = try LeafCheck.user(of: effects.sender.credential).map { try person($0, in: store) }
-    if effects.removesSelf {
-      stored.health = .left
-      batch.events.append(.removedFromRoom(RoomChange(room: id, name: stored.name, by: by)))
-      return
-    }
-    let after = Set(try credentials().map(\.user))
-    stored.epoch = box.group.epoch.rawValue
-    stored.memberCount = UInt32(clamping: after.count)
-    let left = Set(effects.proposals.compactMap { leaver($0, effects) })
-    let unknown = Person(id: UserID(high: 0, low: 0), username: "?")
-    for user in Self.users(effects.added) {
-      let change = MemberChange(room: id, member: try person(user, in: store), by: by ?? unknown)
-      batch.events.append(.memberAdded(change))
-    }
-    // Who left by itself was told of when it did.
-    for user in Self.users(effects.removed) where !after.contains(user) && !left.contains(user) {
-      let change = MemberChange(room: id, member: try person(user, in: store), by: by ?? unknown)
-      batch.events.append(.memberRemoved(change))
-    }
-    guard effects.extensionsChanged != nil, let state = RoomState.of(box.group.extensions) else { return }
-    stored.name = state.name
-    let change = RoomChange(room: id, name: state.name, by: by)
-    if state.name != before.name { batch.events.append(.roomRenamed(change)) }
-    if state.roles != before.roles { batch.events.append(.rolesChanged(change)) }
-  }
-
-  private static func users(_ members: [Member]) -> [UserID] {
-    var seen: Set<UserID> = []
-    return members.compactMap { LeafCheck.credential(of: $0)?.user }.filter { seen.insert($0).inserted }
-  }
-
-  private func leaver(_ item: CommitEffects.Item, _ effects: CommitEffects) -> UserID? {
-    guard case .remove(let leaf) = item.proposal, case .member(let sender) = item.sender, sender.leafIndex == leaf
-    else { return nil }
-    return LeafCheck.credential(of: sender)?.user
   }
 }
 

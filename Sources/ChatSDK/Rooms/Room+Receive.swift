@@ -157,7 +157,7 @@ extension Room {
       try tellOwn(entry, in: store, &batch)
     } else if entry.kind == .erased {
       try note(.erased, entry, "not kept by the relay until this device read it", in: store, &batch)
-    } else if stored.health != .good {
+    } else if stored.health == .left || (stored.health == .stopped && entry.epoch != stored.epoch) {
       // Nothing more can be read here; the place in the log is kept.
     } else {
       guard try receive(entry, hash, in: store, asked: asked, &batch) else { return false }
@@ -193,8 +193,8 @@ extension Room {
     if entry.kind == .proposal, batch.isGroupChanged { return false }
     let box = try group(in: store)
     let received: Received
-    do {
-      received = try box.group.receive(entry.message.bytes)
+    do throws(MLSError) {
+      received = try box.group.receive(opened(entry, box))
     } catch {
       try refuse(entry, error, in: store, &batch)
       return true
@@ -211,6 +211,14 @@ extension Room {
     return true
   }
 
+  /// What the group is to receive: of a sealed join what is inside.
+  private func opened(_ entry: LogEntry, _ box: GroupBox) -> [UInt8] {
+    let bytes = entry.message.bytes
+    guard SealedJoin.isSealedJoin(bytes) else { return bytes }
+    let key = { try box.group.export(label: SealedJoin.label, length: Door.keySize) }
+    return SealedJoin.open(bytes, key: key, room: id, epoch: box.group.epoch.rawValue) ?? bytes
+  }
+
   private func refuse(
     _ entry: LogEntry, _ error: MLSError, in store: any StoreTransaction, _ batch: inout Batch
   ) throws {
@@ -222,6 +230,8 @@ extension Room {
     case .futureEpoch:
       // No reason to stop: nobody has vouched for the epoch that the entry claims.
       try note(.invalidCommit, entry, "of an epoch that this device has not reached", in: store, &batch)
+    case _ where entry.kind == .commit && entry.epoch == stored.epoch:
+      try stop(.invalidCommit, entry, "damaged or forged: \(error.code)", mayReplace: true, in: store, &batch)
     default:
       try note(.undecryptable, entry, "damaged or forged: \(error.code)", in: store, &batch)
     }

@@ -222,6 +222,7 @@ extension Room {
     try await chatErrors {
       try await exclusively {
         guard stored.health == .good else { return }
+        try requireAnotherOwner()
         try await settlePending()
         try await pullLog()
         let box = try group()
@@ -238,6 +239,15 @@ extension Room {
       await flushOutbox()
       guard stored.health != .good else { throw ChatError(.relayUnreachable) }
     }
+  }
+
+  /// A room whose only owner goes could never change its roles again.
+  private func requireAnotherOwner() throws {
+    let (state, own) = (try roomState(), try context.identity().user)
+    let users = Set(try credentials().map(\.user))
+    guard state.pair == nil, users.count > 1, state.role(of: own) == .owner else { return }
+    let others = state.roles.filter { $0.key != own && $0.value == .owner && users.contains($0.key) }
+    guard !others.isEmpty else { throw ChatError(.lastOwner) }
   }
 
   private func finishLeaving(_ entry: OutboxEntry) throws {

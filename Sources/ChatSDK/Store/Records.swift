@@ -1,3 +1,4 @@
+import FoundationEssentials
 import RelayProtocol
 package import WireCodec
 
@@ -133,6 +134,12 @@ package struct RoomRecord: StoredRecord {
   var lastRead: UInt64
   var lastActivity: UInt64
   var health: RoomHealth
+  /// The commit that was refused here, if the room has stopped for one: another may take its place.
+  var refused: UInt64?
+  /// Whether an admin's client may do that by itself.
+  var mayReplace = false
+  /// Who asked to be taken out, until it is done.
+  var leaving: [UserID] = []
 
   init(
     room: RoomID, name: String, memberCount: Int, epoch: UInt64, position: StreamPosition, authenticator: [UInt8],
@@ -155,6 +162,9 @@ package struct RoomRecord: StoredRecord {
     lastActivity = try reader.readUInt64()
     guard let health = RoomHealth(rawValue: try reader.readString()) else { throw WireError(.invalidValue) }
     self.health = health
+    refused = try reader.readBool() ? try reader.readUInt64() : nil
+    mayReplace = try reader.readBool()
+    leaving = try reader.readList()
   }
 
   package func encode(into writer: inout Writer) {
@@ -167,6 +177,10 @@ package struct RoomRecord: StoredRecord {
     writer.write(lastRead)
     writer.write(lastActivity)
     writer.write(health.rawValue)
+    writer.write(refused != nil)
+    if let refused { writer.write(refused) }
+    writer.write(mayReplace)
+    writer.writeList(leaving)
   }
 }
 
@@ -282,56 +296,39 @@ package struct PendingRecord: StoredRecord {
   package var key: [UInt8] { room.bytes }
 
   package var room: RoomID
-  var sendID: SendID
   var epoch: UInt64
-  var message: [UInt8]
+  /// SHA-256 of the commit.
   var hash: [UInt8]
-  var welcome: [UInt8]?
-  var recipients: [DeviceID]
-  var added: [UserID]
-  var removed: [UserID]
+  /// The request as it is sent, the same bytes at each try.
+  private var request: [UInt8]
   /// The commit with the new epoch's keys, as the group saves it.
   var state: [UInt8]
 
-  var request: CommitRequest {
-    CommitRequest(
-      sendID: sendID, epoch: epoch, message: message, welcome: welcome, recipients: recipients, added: added,
-      removed: removed)
+  init(room: RoomID, request: CommitRequest, state: [UInt8]) throws {
+    (self.room, epoch, self.state) = (room, request.epoch, state)
+    hash = ClientContext.hash(request.message.bytes)
+    self.request = Array(try JSONEncoder().encode(request))
   }
 
-  init(
-    room: RoomID, sendID: SendID, epoch: UInt64, message: [UInt8], hash: [UInt8], welcome: [UInt8]?,
-    recipients: [DeviceID], added: [UserID], removed: [UserID], state: [UInt8]
-  ) {
-    (self.room, self.sendID, self.epoch, self.message) = (room, sendID, epoch, message)
-    (self.hash, self.welcome, self.recipients) = (hash, welcome, recipients)
-    (self.added, self.removed, self.state) = (added, removed, state)
+  func decodedRequest() throws(ChatError) -> CommitRequest {
+    do { return try JSONDecoder().decode(CommitRequest.self, from: Data(request)) } catch {
+      throw ChatError(.storeDamaged, underlying: error)
+    }
   }
 
   package init(from reader: inout Reader) throws(WireError) {
     room = try RoomID(from: &reader)
-    sendID = try SendID(from: &reader)
     epoch = try reader.readUInt64()
-    message = try reader.readVector()
     hash = try reader.readVector(max: 64)
-    welcome = try reader.readBool() ? try reader.readVector() : nil
-    recipients = try reader.readList()
-    added = try reader.readList()
-    removed = try reader.readList()
+    request = try reader.readVector()
     state = try reader.readVector()
   }
 
   package func encode(into writer: inout Writer) {
     writer.write(room)
-    writer.write(sendID)
     writer.write(epoch)
-    writer.writeVector(message)
     writer.writeVector(hash)
-    writer.write(welcome != nil)
-    if let welcome { writer.writeVector(welcome) }
-    writer.writeList(recipients)
-    writer.writeList(added)
-    writer.writeList(removed)
+    writer.writeVector(request)
     writer.writeVector(state)
   }
 }

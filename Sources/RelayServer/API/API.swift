@@ -40,7 +40,7 @@ final class API: HTTPHandler {
 
   /// All routes but the socket, by group.
   static let endpoints: [Route: Endpoint] = [
-    health, accounts, sessions, devices, keyPackages, rooms, log, welcomes, poll,
+    health, accounts, sessions, devices, keyPackages, rooms, joining, directory, log, welcomes, poll,
   ].reduce(into: [:]) { all, group in all.merge(group) { first, _ in first } }
 
   // MARK: Requests
@@ -129,7 +129,7 @@ final class API: HTTPHandler {
 
   private static func bodyLimit(_ segments: [String]) -> Int {
     switch segments.last {
-    case "commits": Self.maxBody
+    case "commits", "join": Self.maxBody
     case "messages", "leave": Limits.message / 3 * 4 + 4096
     case "key-packages": Limits.keyPackage * (Limits.keyPackagesPerUpload + 1) / 3 * 4 + 4096
     default: Limits.jsonBody

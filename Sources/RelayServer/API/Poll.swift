@@ -28,7 +28,9 @@ extension API {
     let deadline = ContinuousClock.now + .milliseconds(Int64(seconds * 1000))
     while true {
       let response = try await look(body, caller)
-      let hasNews = !response.ahead.isEmpty || !response.gone.isEmpty || response.welcomes > 0
+      let hasNews =
+        !response.ahead.isEmpty || !response.gone.isEmpty || response.welcomes > 0
+        || response.requests ?? 0 > body.requests ?? .max
       if hasNews || services.polls.isClosed || Task.isCancelled || ContinuousClock.now >= deadline {
         return try Self.json(response)
       }
@@ -58,6 +60,7 @@ extension API {
       if room.position != cursor.position { response.ahead.append(room) }
     }
     response.welcomes = try await services.store.welcomes(for: caller.device).count
+    response.requests = try await services.store.newestAsking(for: caller.user)
     return response
   }
 }

@@ -5,12 +5,18 @@ extension API {
   static let rooms: [Route: Endpoint] = [
     .createRoom: { api, call async throws(RelayError) in
       let body: CreateRoomRequest = try call.body()
-      return try json(
-        try await api.services.store.createRoom(body.room, owner: try call.caller.user, now: api.services.now()),
-        status: 201)
+      let made = try await api.services.store.createRoom(
+        NewRoom(
+          room: body.room, owner: try call.caller.user, direct: body.direct, joinRule: body.joinRule ?? .closed,
+          now: api.services.now()))
+      return try json(made.response, status: 201)
     },
     .rooms: { api, call async throws(RelayError) in
-      try json(RoomsResponse(rooms: try await api.services.store.rooms(of: try call.caller.user)))
+      let user = try call.caller.user
+      let (rooms, deleted) = (
+        try await api.services.store.rooms(of: user), try await api.services.store.deletedRooms(of: user)
+      )
+      return try json(RoomsResponse(rooms: rooms, deleted: deleted.isEmpty ? nil : deleted))
     },
     .room: { api, call async throws(RelayError) in
       try json(try await api.services.store.room(try call.room, for: try call.caller.user))
@@ -51,5 +57,10 @@ extension API {
     guard Set(request.added).count == request.added.count, Set(request.removed).count == request.removed.count else {
       throw RelayError(.invalidRequest, "The commit names somebody twice.")
     }
+    guard let changes = request.changes else { return }
+    guard (changes.roles ?? []).count <= Limits.membersPerRoom, (changes.banned ?? []).count <= Limits.bannedPerRoom,
+      (changes.unbanned ?? []).count <= Limits.bannedPerRoom, (changes.invites ?? []).count <= Limits.invitesPerRoom,
+      (changes.revoked ?? []).count <= Limits.invitesPerRoom
+    else { throw RelayError(.tooLarge, "The commit changes too much.") }
   }
 }

@@ -54,6 +54,8 @@ struct Throttles: Sendable {
   private let failedLoginsOfOne: Throttle<String>
   private let claims: Throttle<UserID>
   private let claimsOfOne: Throttle<Pair>
+  private let codes: Throttle<String>
+  private let codesOfDevices: Throttle<DeviceID>
 
   init(_ configuration: RelayConfiguration, hits: Labelled<LimitKind, Counter>) {
     requests = Throttle(
@@ -68,6 +70,9 @@ struct Throttles: Sendable {
     // One-time key packages are the target's supply; whoever drains it weakens others' invitations.
     claims = Throttle(burst: 1000, perSecond: 10, hits: hits[.claims])
     claimsOfOne = Throttle(burst: 30, perSecond: 1 / 10, hits: hits[.claims])
+    // Beside what the store counts for each account and for all.
+    codes = Throttle(burst: 60, perSecond: 1 / 20, hits: hits[.codes])
+    codesOfDevices = Throttle(burst: 20, perSecond: 1 / 60, hits: hits[.codes])
   }
 
   func request(by user: UserID, now: UInt64) throws(RelayError) { try requests.take(user, now: now) }
@@ -86,5 +91,10 @@ struct Throttles: Sendable {
   func claim(of target: UserID, by requester: UserID, now: UInt64) throws(RelayError) {
     try claims.take(requester, now: now)
     try claimsOfOne.take(Pair(requester: requester, target: target), now: now)
+  }
+
+  func code(by device: DeviceID, from visitor: String, now: UInt64) throws(RelayError) {
+    try codesOfDevices.take(device, now: now)
+    try codes.take(visitor, now: now)
   }
 }

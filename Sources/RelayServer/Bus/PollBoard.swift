@@ -95,7 +95,7 @@ final class PollBoard: BusListener, Lookouts {
         case .stored(let stored): found.formUnion(registry.rooms[stored.entry.room] ?? [])
         case .grown(let room, _): found.formUnion(registry.rooms[room] ?? [])
         case .look(.keyPackages, _), .doubted, .everything: break
-        case .look(.welcomes, let devices), .devicesGone(let devices):
+        case .look(.welcomes, let devices), .look(.rooms, let devices), .devicesGone(let devices):
           for device in devices { found.formUnion(registry.devices[device] ?? []) }
         case .sessionEnded(let session):
           found.formUnion(registry.tickets.values.filter { $0.session == session }.map(\.id))

@@ -55,6 +55,12 @@ struct LogWriter: Sendable {
     }
   }
 
+  func join(_ join: NewJoin) async throws(RelayError) -> Appended {
+    try await store.join(join) { [bus] appended in
+      if let entry = appended.entry { bus.publish([.stored(StoredEntry(entry))]) }
+    }
+  }
+
   func leave(_ message: NewMessage) async throws(RelayError) -> Appended {
     try await store.leave(message) { [bus] appended in
       if let entry = appended.entry { bus.publish([.stored(StoredEntry(entry, removed: [message.sender]))]) }

@@ -5,7 +5,7 @@ package import RelayProtocol
 /// Writes may be gathered into one database transaction (group commit), each write still all or nothing. Every method
 /// throws ``RelayError``: with a ``RelayCode`` for what the caller must be told, `unavailable` when the database fails.
 /// Times are milliseconds since 1970. Implementations pass the same suite of tests.
-package protocol RelayStore: Sendable {
+package protocol RelayStore: RoomStore {
   /// Drawn at random when this store was made.
   var incarnation: UInt64 { get }
 
@@ -45,8 +45,6 @@ package protocol RelayStore: Sendable {
 
   // MARK: Rooms
 
-  /// Makes a room of one member at epoch 0; `roomExists` if the id is taken.
-  func createRoom(_ room: RoomID, owner: UserID, now: UInt64) async throws(RelayError) -> RoomResponse
   func rooms(of user: UserID) async throws(RelayError) -> [RoomResponse]
   /// `roomNotFound` for all but members, as with everything below.
   func room(_ room: RoomID, for user: UserID) async throws(RelayError) -> RoomResponse

@@ -95,10 +95,6 @@ extension SQLStore {
 
   // MARK: Rooms
 
-  package func createRoom(_ room: RoomID, owner: UserID, now: UInt64) async throws(RelayError) -> RoomResponse {
-    try await write { try $0.createRoom(room, owner: owner, now: now) }
-  }
-
   package func rooms(of user: UserID) async throws(RelayError) -> [RoomResponse] {
     try await read { [incarnation] in try $0.rooms(of: user, incarnation: incarnation) }
   }

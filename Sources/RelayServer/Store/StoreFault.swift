@@ -41,6 +41,7 @@ extension UserID: SQLBindable {}
 extension DeviceID: SQLBindable {}
 extension RoomID: SQLBindable {}
 extension SendID: SQLBindable {}
+extension InviteID: SQLBindable {}
 
 extension Row {
   /// An identifier of exactly 16 bytes.

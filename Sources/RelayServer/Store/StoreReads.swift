@@ -72,11 +72,14 @@ extension SQLConnection {
   func members(of room: RoomID, for user: UserID) throws -> [MembersResponse.Member] {
     let members = try query(
       """
-      SELECT account.id, account.username
+      SELECT account.id, account.username, member.role
       FROM room JOIN member ON member.room = room.key JOIN account ON account.key = member.account
       WHERE room.id = \(room) ORDER BY account.username
       """
-    ) { row in MembersResponse.Member(user: try row.identifier(0), username: try row.text(1)) }
+    ) { row in
+      MembersResponse.Member(
+        user: try row.identifier(0), username: try row.text(1), role: MemberRole(rank: try row.unsigned(2)))
+    }
     guard members.contains(where: { $0.user == user }) else { throw RelayError.noSuchRoom }
     return members
   }
@@ -176,12 +179,14 @@ extension SessionRecord {
 
 extension RoomResponse {
   static let columns: StaticString = """
-    room.id, room.epoch, room.last, (SELECT count(*) FROM member AS other WHERE other.room = room.key)
+    room.id, room.epoch, room.last, (SELECT count(*) FROM member AS other WHERE other.room = room.key),
+    member.role, room.join_rule
     """
 
   init(row: borrowing Row, incarnation: UInt64) throws {
     self.init(
       room: try row.identifier(0), epoch: try row.unsigned(1),
-      position: StreamPosition(incarnation: incarnation, sequence: try row.unsigned(2)), members: try row.count(3))
+      position: StreamPosition(incarnation: incarnation, sequence: try row.unsigned(2)), members: try row.count(3),
+      role: MemberRole(rank: try row.unsigned(4)), joinRule: try JoinRule(row: row, 5))
   }
 }

@@ -2,14 +2,39 @@ import RelayProtocol
 import Storage
 
 extension StoreTables {
-  func createRoom(_ room: RoomID, owner: UserID, now: UInt64) throws -> RoomResponse {
-    let account = try account(owner)
+  func createRoom(_ new: NewRoom) throws -> CreatedRoom {
+    let owner = try account(new.owner)
+    var peer: Int64?
+    if let direct = new.direct {
+      guard direct != new.owner else { throw RelayError(.invalidRequest, "A room of two takes two.") }
+      let other = try account(direct)
+      if let known = try directRoom(of: owner, and: other, now: new.now) {
+        return CreatedRoom(response: known, isNew: false)
+      }
+      try requireReach(from: owner, to: other)
+      peer = other
+    }
+    let rule = peer == nil ? new.joinRule : .closed
     let key = try insert(
-      "INSERT INTO room (id, epoch, last, created) VALUES (\(room), 0, 0, \(now)) RETURNING key",
-      ifTaken: RelayError(.roomExists, "The room id is taken."))
-    try database.execute("INSERT INTO member (room, account, joined) VALUES (\(key), \(account), 1)")
-    return RoomResponse(
-      room: room, epoch: 0, position: StreamPosition(incarnation: incarnation, sequence: 0), members: 1)
+      """
+      INSERT INTO room (id, epoch, last, created, join_rule)
+      VALUES (\(new.room), 0, 0, \(new.now), \(rule.number)) RETURNING key
+      """, ifTaken: RelayError(.roomExists, "The room id is taken."))
+    try database.execute(
+      """
+      INSERT INTO member (room, account, joined, role) VALUES (\(key), \(owner), 1, \(MemberRole.owner.rank))
+      """)
+    if let peer {
+      // The pair is unique: whoever comes second at the same instant finds it taken, and asks again.
+      try execute(
+        """
+        INSERT INTO direct_room (room, low, high) VALUES (\(key), \(min(owner, peer)), \(max(owner, peer)))
+        """, ifTaken: RelayError(.unavailable, "The other makes this room just now.", retryAfter: 1))
+    }
+    return CreatedRoom(
+      response: RoomResponse(
+        room: new.room, epoch: 0, position: StreamPosition(incarnation: incarnation, sequence: 0), members: 1,
+        role: .owner, joinRule: rule), isNew: true)
   }
 
   /// The compare-and-set that orders a room's epochs.
@@ -17,7 +42,9 @@ extension StoreTables {
     let request = commit.request
     try MessageRules.checkSize(request.message.bytes, max: Limits.commitRequest)
     let welcomeSize = request.welcome?.bytes.count ?? 0
-    guard request.message.bytes.count + welcomeSize <= Limits.commitRequest else {
+    let infoSize = request.groupInfo?.bytes.count ?? 0
+    guard infoSize <= Limits.groupInfo, request.message.bytes.count + welcomeSize + infoSize <= Limits.commitRequest
+    else {
       throw RelayError(.tooLarge, "The commit is too large.")
     }
     guard (welcomeSize > 0) == !request.recipients.isEmpty else {
@@ -36,36 +63,77 @@ extension StoreTables {
     _ = try head(of: commit.room)
     if let earlier = try earlierOutcome(message, from: sender) { return earlier }
     let head = try joinedRoom(commit.room, sender)
-    guard request.epoch == head.epoch else {
-      throw RelayError(.epochConflict, "Another commit ended this epoch.")
-    }
+    let next = try epoch(after: request, in: head)
+    try checkRules(commit, sender, in: head)
     let appended = try add(message, in: head, from: sender)
-    try applyMembership(request, in: head)
-    try database.execute("UPDATE room SET epoch = \(head.epoch + 1) WHERE key = \(head.key)")
-    if let welcome = request.welcome { try queue(welcome.bytes, for: request.recipients, in: head) }
-    head.epoch += 1
+    try applyMembership(request, from: sender, in: head)
+    try apply(request.changes ?? RoomChanges(), in: head)
+    try begin(next, groupInfo: request.groupInfo, in: head)
+    if let welcome = request.welcome { try queue(welcome.bytes, for: request, in: head) }
     // The accounts that were removed; those that joined are looked up when they first send.
     head.members = [sender.account]
     return appended
+  }
+
+  /// The epoch that a commit begins, if it is for the room's present one, or takes the place of the commit that ended it.
+  private func epoch(after request: CommitRequest, in head: RoomHead) throws -> UInt64 {
+    guard let sequence = request.instead else {
+      guard request.epoch == head.epoch else {
+        throw RelayError(.epochConflict, "Another commit ended this epoch.")
+      }
+      return head.epoch + 1
+    }
+    guard head.epoch > 0, request.epoch == head.epoch - 1, let sequence = Int64(exactly: sequence) else {
+      throw RelayError(.epochConflict, "Another commit ended this epoch.")
+    }
+    let newest = try database.first(
+      """
+      SELECT sequence FROM entry WHERE room = \(head.key) AND kind = \(EntryKind.commit.rawValue)
+      ORDER BY sequence DESC LIMIT 1
+      """
+    ) { try $0.integer(0) }
+    guard newest == sequence else { throw RelayError(.epochConflict, "Another commit ended this epoch.") }
+    return head.epoch
+  }
+
+  /// Begins an epoch. A group info of the one before must not outlive it.
+  func begin(_ epoch: UInt64, groupInfo: Base64URL?, in head: RoomHead) throws {
+    try database.execute("UPDATE room SET epoch = \(epoch) WHERE key = \(head.key)")
+    if let groupInfo {
+      try database.execute(
+        """
+        INSERT INTO group_info (room, epoch, info) VALUES (\(head.key), \(epoch), \(groupInfo.bytes))
+        ON CONFLICT (room) DO UPDATE SET epoch = excluded.epoch, info = excluded.info
+        """)
+    } else {
+      try database.execute("DELETE FROM group_info WHERE room = \(head.key)")
+    }
+    head.epoch = epoch
   }
 
   /// Ends and begins memberships, in this order, so that an account in both lists starts anew.
   ///
   /// Both are sets to be reached: removing an account that has left, or adding a device of one that is a member, is no
   /// error.
-  private func applyMembership(_ request: CommitRequest, in head: RoomHead) throws {
+  private func applyMembership(_ request: CommitRequest, from sender: DeviceKeys, in head: RoomHead) throws {
     for user in request.removed {
       if let account = try accountKey(user) { try endMembership(of: account, in: head) }
     }
+    let isDirect = try database.first("SELECT 1 FROM direct_room WHERE room = \(head.key)") { _ in true } ?? false
     for user in request.added {
       let account = try account(user)
-      try database.execute(
-        """
-        INSERT INTO member (room, account, joined) VALUES (\(head.key), \(account), \(head.last))
-        ON CONFLICT DO NOTHING
-        """)
+      if account != sender.account { try requireReach(from: sender.account, to: account) }
+      try beginMembership(of: account, role: isDirect ? .owner : .member, in: head)
     }
-    guard !request.added.isEmpty else { return }
+  }
+
+  func beginMembership(of account: Int64, role: MemberRole, in head: RoomHead) throws {
+    try database.execute(
+      """
+      INSERT INTO member (room, account, joined, role) VALUES (\(head.key), \(account), \(head.last), \(role.rank))
+      ON CONFLICT DO NOTHING
+      """)
+    try database.execute("DELETE FROM asking WHERE room = \(head.key) AND account = \(account)")
     let count = try database.first("SELECT count(*) FROM member WHERE room = \(head.key)") { try $0.count(0) }
     guard let count, count <= Limits.membersPerRoom else { throw RelayError(.tooLarge, "The room is full.") }
   }
@@ -96,21 +164,27 @@ extension StoreTables {
       """)
   }
 
-  /// Stores one Welcome for all its recipients, each of which must belong to a member.
-  private func queue(_ welcome: [UInt8], for recipients: [DeviceID], in head: RoomHead) throws {
+  /// Stores one Welcome for all its recipients, each of which must belong to a member whom this commit adds: nobody else's
+  /// Welcome is to be replaced.
+  private func queue(_ welcome: [UInt8], for request: CommitRequest, in head: RoomHead) throws {
+    let recipients = request.recipients
+    let added = Set(try request.added.map { try account($0) })
     guard Set(recipients).count == recipients.count else {
       throw RelayError(.invalidRequest, "A recipient is named twice.")
     }
     let key = try database.insert(
       "INSERT INTO welcome (sequence, welcome) VALUES (\(head.last), \(welcome)) RETURNING key")
     for recipient in recipients {
-      let device = try database.first(
+      let found = try database.first(
         """
-        SELECT device.key FROM device JOIN member ON member.account = device.account
+        SELECT device.key, device.account FROM device JOIN member ON member.account = device.account
         WHERE device.id = \(recipient) AND member.room = \(head.key)
         """
-      ) { try $0.integer(0) }
-      guard let device else { throw RelayError(.deviceUnknown, "A recipient is not a device of a member.") }
+      ) { (key: try $0.integer(0), account: try $0.integer(1)) }
+      guard let found, added.contains(found.account) else {
+        throw RelayError(.deviceUnknown, "A recipient is not a device of a new member.")
+      }
+      let device = found.key
       // An older Welcome to the same room leads to a leaf that this one replaces.
       try database.execute("DELETE FROM waiting WHERE device = \(device) AND room = \(head.key)")
       try database.execute(
@@ -149,7 +223,7 @@ extension StoreTables {
     return key
   }
 
-  private func accountKey(_ user: UserID) throws -> Int64? {
+  func accountKey(_ user: UserID) throws -> Int64? {
     try database.first("SELECT key FROM account WHERE id = \(user)") { try $0.integer(0) }
   }
 }

@@ -58,6 +58,13 @@ package final class StoreTables {
 
   func forgetDevices() { devices = [:] }
 
+  /// After a room was erased. What was to be written of it is not.
+  func forgetRoom(_ room: RoomID) {
+    guard let head = heads.removeValue(forKey: room) else { return }
+    head.isChanged = false
+    changedHeads.removeAll { $0 === head }
+  }
+
   /// After a transaction was undone.
   func forget() {
     heads = [:]

@@ -109,7 +109,7 @@ struct HostileRequestTests {
       ]
       for route in Route.all where route.method == .post || route.method == .put {
         let path = route.path(route.path.contains("{user}") ? "alice" : "\(room)")
-        for body in bodies where !route.path.hasSuffix("claim") {
+        for body in bodies where !route.path.hasSuffix("claim") && route != .askBack {
           let response = try await fixture.raw(route.method.rawValue, path, token: alice.token, body: body)
           // Publishing no key packages at all is not wrong, nor is polling for nothing.
           #expect((400..<500).contains(response.status), "\(path) \(response.status) \(body.prefix(40))")

@@ -134,10 +134,42 @@ enum FrozenSchema {
       list_number INTEGER NOT NULL,
       list BLOB NOT NULL
     ) STRICT;
+    CREATE TABLE asking (
+      key INTEGER PRIMARY KEY AUTOINCREMENT,
+      room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
+      account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+      device INTEGER REFERENCES device ON DELETE CASCADE,
+      time INTEGER NOT NULL,
+      UNIQUE (room, account)
+    ) STRICT;
+    CREATE TABLE banned (
+      room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
+      account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+      PRIMARY KEY (room, account)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE code_guess (
+      key INTEGER PRIMARY KEY AUTOINCREMENT,
+      account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+      time INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE deletion (
+      key INTEGER PRIMARY KEY AUTOINCREMENT,
+      room BLOB NOT NULL CHECK (length(room) = 16),
+      account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+      proof BLOB NOT NULL,
+      time INTEGER NOT NULL,
+      UNIQUE (account, room)
+    ) STRICT;
     CREATE TABLE device (
       key INTEGER PRIMARY KEY AUTOINCREMENT,
       id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
       account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE
+    ) STRICT;
+    CREATE TABLE direct_room (
+      room INTEGER PRIMARY KEY REFERENCES room ON DELETE CASCADE,
+      low INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+      high INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+      UNIQUE (low, high)
     ) STRICT;
     CREATE TABLE entry (
       key INTEGER PRIMARY KEY,
@@ -149,6 +181,24 @@ enum FrozenSchema {
       message BLOB NOT NULL,
       UNIQUE (room, sequence)
     ) STRICT;
+    CREATE TABLE group_info (
+      room INTEGER PRIMARY KEY REFERENCES room ON DELETE CASCADE,
+      epoch INTEGER NOT NULL,
+      info BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE invite (
+      key INTEGER PRIMARY KEY AUTOINCREMENT,
+      id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+      room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
+      expires INTEGER NOT NULL,
+      uses INTEGER CHECK (uses >= 0)
+    ) STRICT;
+    CREATE TABLE join_code (
+      room INTEGER PRIMARY KEY REFERENCES room ON DELETE CASCADE,
+      code TEXT NOT NULL UNIQUE,
+      expires INTEGER NOT NULL,
+      uses INTEGER NOT NULL CHECK (uses >= 0)
+    ) STRICT;
     CREATE TABLE key_package (
       key INTEGER PRIMARY KEY,
       device INTEGER NOT NULL REFERENCES device ON DELETE CASCADE,
@@ -157,10 +207,16 @@ enum FrozenSchema {
       package BLOB CHECK ((package IS NULL) = (state = 2)),
       UNIQUE (device, hash)
     ) STRICT;
+    CREATE TABLE listing (
+      room INTEGER PRIMARY KEY REFERENCES room ON DELETE CASCADE,
+      name TEXT NOT NULL,
+      folded TEXT NOT NULL,
+      topic TEXT NOT NULL
+    ) STRICT;
     CREATE TABLE member (
       room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
       account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
-      joined INTEGER NOT NULL,
+      joined INTEGER NOT NULL, role INTEGER NOT NULL DEFAULT 0 CHECK (role IN (0, 1, 2)),
       PRIMARY KEY (room, account)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE relay (
@@ -184,7 +240,7 @@ enum FrozenSchema {
       epoch INTEGER NOT NULL CHECK (epoch >= 0),
       last INTEGER NOT NULL CHECK (last >= 0),
       created INTEGER NOT NULL
-    , retention INTEGER CHECK (retention > 0), swept INTEGER NOT NULL DEFAULT 0, counted INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0) STRICT;
+    , retention INTEGER CHECK (retention > 0), swept INTEGER NOT NULL DEFAULT 0, counted INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, join_rule INTEGER NOT NULL DEFAULT 0 CHECK (join_rule IN (0, 1, 2))) STRICT;
     CREATE TABLE sent (
       key INTEGER PRIMARY KEY,
       device INTEGER NOT NULL REFERENCES device ON DELETE CASCADE,
@@ -213,8 +269,17 @@ enum FrozenSchema {
       sequence INTEGER NOT NULL,
       welcome BLOB NOT NULL
     ) STRICT;
+    CREATE INDEX asking_account ON asking (account);
+    CREATE INDEX asking_device ON asking (device);
+    CREATE INDEX banned_account ON banned (account);
+    CREATE INDEX code_guess_of_account ON code_guess (account, time);
+    CREATE INDEX code_guess_time ON code_guess (time);
+    CREATE INDEX deletion_time ON deletion (time);
     CREATE INDEX device_of_account ON device (account);
+    CREATE INDEX direct_room_of_high ON direct_room (high);
+    CREATE INDEX invite_of_room ON invite (room);
     CREATE INDEX key_package_of_device ON key_package (device, state, key);
+    CREATE INDEX listing_by_name ON listing (folded, room);
     CREATE INDEX member_of_account ON member (account, room);
     CREATE INDEX removal_of_account ON removal (account);
     CREATE INDEX retired_refresh_of_session ON retired_refresh (session, key);

@@ -32,7 +32,7 @@ import Testing
   @Test(arguments: StoreKind.allCases) func aRetryReturnsTheFirstOutcome(_ kind: StoreKind) async throws {
     let world = try StoreWorld(kind)
     let (alice, bob) = (try await world.person("alice"), try await world.person("bob"))
-    let room = try await world.room(of: alice, with: bob)
+    let room = try await world.room(of: bob, with: alice)
     let id: SendID = StoreWorld.random()
     let message = StoreWorld.message(room, from: alice, epoch: 1, id: id, [1])
     // Even in one batch, and under a later clock.

@@ -9,11 +9,15 @@ import Testing
     let room: RoomID = StoreWorld.random()
     let made = try await world.store.createRoom(room, owner: alice.user, now: 5)
     let start = StreamPosition(incarnation: world.store.incarnation, sequence: 0)
-    #expect(made == RoomResponse(room: room, epoch: 0, position: start, members: 1))
+    #expect(
+      made == RoomResponse(room: room, epoch: 0, position: start, members: 1, role: .owner, joinRule: .closed))
     #expect(try await world.store.room(room, for: alice.user) == made)
     #expect(try await world.store.rooms(of: alice.user) == [made])
     #expect(try await world.store.rooms(of: eve.user).isEmpty)
-    #expect(try await world.store.members(of: room, for: alice.user) == [.init(user: alice.user, username: "alice")])
+    #expect(
+      try await world.store.members(of: room, for: alice.user) == [
+        .init(user: alice.user, username: "alice", role: .owner)
+      ])
     let again = try await refusal { _ = try await world.store.createRoom(room, owner: eve.user, now: 6) }
     #expect(again == .roomExists)
     let nobody = try await refusal {
@@ -70,7 +74,7 @@ import Testing
     let welcome = try #require(try await world.store.welcomes(for: bob.device).first)
     #expect((welcome.room, welcome.welcome.bytes, welcome.position.sequence) == (room, [8], 1))
 
-    _ = try await world.store.commit(StoreWorld.commit(room, from: bob, epoch: 1, removing: [carol]))
+    _ = try await world.store.commit(StoreWorld.commit(room, from: alice, epoch: 1, removing: [carol]))
     #expect(try await world.store.room(room, for: alice.user).epoch == 2)
     #expect(try await refusal { _ = try await world.log(room, for: carol) } == .roomNotFound)
     #expect(
@@ -101,7 +105,10 @@ import Testing
         StoreWorld.commit(room, from: alice, epoch: 1, welcome: [1], for: [bob.device], removing: [bob]),
         .deviceUnknown
       ),
-      (StoreWorld.commit(room, from: alice, epoch: 1, welcome: [1], for: [bob.device, bob.device]), .invalidRequest),
+      (
+        StoreWorld.commit(room, from: alice, epoch: 1, welcome: [1], for: [bob.device, bob.device], adding: [bob]),
+        .invalidRequest
+      ),
       (StoreWorld.commit(room, from: alice, epoch: 1, welcome: [1]), .invalidRequest),
       (StoreWorld.commit(room, from: alice, epoch: 1, for: [bob.device]), .invalidRequest),
       (StoreWorld.commit(room, from: alice, epoch: 1, []), .invalidRequest),
@@ -207,7 +214,8 @@ import Testing
     #expect(left.entry?.kind == .proposal)
     #expect(try await refusal { _ = try await world.log(room, for: carol) } == .roomNotFound)
     try await world.send(StoreWorld.message(room, from: bob, epoch: 2))  // 8
-    _ = try await world.store.commit(StoreWorld.commit(room, from: bob, epoch: 2, adding: [carol], removing: [carol]))
+    _ = try await world.store.commit(
+      StoreWorld.commit(room, from: alice, epoch: 2, adding: [carol], removing: [carol]))
     #expect(try await world.log(room, for: carol).entries.map(\.sequence) == [9])
   }
 
@@ -269,9 +277,15 @@ import Testing
     #expect(try await world.store.welcomes(for: carol.device).count == 1)
     // A second one to the same room replaces the first.
     _ = try await world.store.commit(
-      StoreWorld.commit(room, from: alice, epoch: 1, welcome: [44], for: [carol.device]))
+      StoreWorld.commit(room, from: alice, epoch: 1, welcome: [44], for: [carol.device], adding: [carol]))
     let waiting = try await world.store.welcomes(for: carol.device)
     #expect(waiting.map(\.welcome.bytes) == [[44]])
+    // But only by a commit that adds that member: nobody replaces another's Welcome in passing.
+    let passing = try await refusal {
+      _ = try await world.store.commit(
+        StoreWorld.commit(room, from: bob, epoch: 2, welcome: [45], for: [carol.device]))
+    }
+    #expect(passing == .deviceUnknown)
     #expect(waiting.map(\.position.sequence) == [2])
     #expect(waiting[0].id > welcome.id)
   }

@@ -82,7 +82,7 @@ package enum OpenAPIDocument {
   private static func parameter(_ query: Route.Query) -> JSONText {
     .object([
       ("name", .text(query.name)), ("in", .text("query")), ("description", .text(query.summary)),
-      ("schema", Schema.integer(UInt64.self).text),
+      ("schema", (query.isText ? Schema.string : Schema.integer(UInt64.self)).text),
     ])
   }
 
