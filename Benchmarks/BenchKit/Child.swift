@@ -17,17 +17,34 @@ package struct Child: ~Copyable {
     return path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
   }()
 
-  package init(_ program: String, _ arguments: [String], output: String = "/dev/null") throws {
+  /// - Parameters:
+  ///   - environment: `NAME=value`, beside what this process has.
+  ///   - quiet: what it says on standard error is not wanted.
+  package init(
+    _ program: String, _ arguments: [String], output: String = "/dev/null", environment: [String] = [],
+    quiet: Bool = false
+  ) throws {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    if quiet { posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0) }
     let path = program.hasPrefix("/") ? program : Child.folder + "/" + program
     let words = ([path] + arguments).map { strdup($0) } + [nil]
     defer { words.forEach { free($0) } }
+    var inherited: [UnsafeMutablePointer<CChar>?] = []
+    var variable = environ
+    while let value = variable.pointee {
+      inherited.append(value)
+      variable += 1
+    }
+    let added = environment.map { strdup($0) }
+    defer { added.forEach { free($0) } }
     var child: pid_t = 0
-    guard posix_spawn(&child, path, &actions, nil, words, environ) == 0 else { throw Failed(what: program) }
+    guard posix_spawn(&child, path, &actions, nil, words, added + inherited + [nil]) == 0 else {
+      throw Failed(what: program)
+    }
     pid = child
   }
 
@@ -47,23 +64,37 @@ package struct Child: ~Copyable {
     guard waitpid(pid, &status, 0) == pid, status == 0 else { throw Failed(what: "exit status \(status)") }
   }
 
-  package consuming func stop(_ signal: Int32 = SIGTERM) {
+  package consuming func stop(_ signal: Int32 = SIGTERM) { end(signal) }
+
+  /// Ends it and waits until it has ended.
+  package borrowing func end(_ signal: Int32 = SIGTERM) {
     kill(pid, signal)
+    // One that was stopped hears nothing.
+    kill(pid, SIGCONT)
     var status: Int32 = 0
     waitpid(pid, &status, 0)
   }
+}
 
-  /// Seconds of processor time that the process has used, in user and kernel mode.
-  package var processorSeconds: Double {
-    guard let line = Machine.lines(of: "/proc/\(pid)/stat").first, let end = line.lastIndex(of: ")") else { return 0 }
-    let fields = line[end...].split(separator: " ")
-    guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else { return 0 }
-    return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+extension Machine {
+  /// Seconds of processor time that a process has used on all its threads, in user and kernel mode.
+  ///
+  /// From the scheduler's nanoseconds; the usual figures count in hundredths of a second.
+  package static func processorSeconds(of pid: pid_t) -> Double {
+    guard let folder = opendir("/proc/\(pid)/task") else { return 0 }
+    defer { closedir(folder) }
+    var nanoseconds = 0.0
+    while let entry = readdir(folder) {
+      let thread = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      guard let line = lines(of: "/proc/\(pid)/task/\(thread)/schedstat").first else { continue }
+      nanoseconds += line.split(separator: " ").first.flatMap { Double($0) } ?? 0
+    }
+    return nanoseconds / 1e9
   }
 
-  /// Bytes of the process in memory.
-  package var residentBytes: Int {
-    let line = Machine.lines(of: "/proc/\(pid)/status").first { $0.hasPrefix("VmRSS:") } ?? ""
+  /// Bytes of a process in memory.
+  package static func residentBytes(of pid: pid_t) -> Int {
+    let line = lines(of: "/proc/\(pid)/status").first { $0.hasPrefix("VmRSS:") } ?? ""
     return (line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
   }
 }

@@ -46,6 +46,8 @@ struct BenchAccount: Sendable {
   ) async throws -> WebSocketConnection {
     var configuration = WebSocketClient.Configuration()
     configuration.limits.maxMessageBytes = Limits.frame
+    // Thousands of handshakes share the cores.
+    configuration.connectTimeout = .seconds(60)
     configuration.tls = tls
     let client = WebSocketClient(configuration: configuration, loop: loop)
     let url = try WebURL(relay).with(scheme: tls == nil ? .ws : .wss).appending(path: Route.socket.path)

@@ -2,56 +2,41 @@ import BenchKit
 import CryptoPrimitives
 import Networking
 import RelayProtocol
-import WireCodec
 
-/// One sender and many receivers in a room, all on one loop of this process. Counts deliveries and times some.
+/// One sender and many receivers in a room, all on one loop of this process. Counts deliveries and times them.
 ///
 /// Confined to its loop.
 final class FanOut: @unchecked Sendable {
-  /// How many messages may be under way: stored, broadcast, and not yet with everyone.
-  let window: Int
-  let total: Int
-  /// Messages a second, or as fast as the window allows.
-  let rate: Double?
-
   private let loop: EventLoop
-  /// The relay's room, or none for a peer that broadcasts what it is sent.
-  private let room: RoomResponse?
+  fileprivate let dialect: Dialect
   private let origin = ContinuousClock.now
   private var receivers = 0
   private var following = 0
   private var sender: WebSocketConnection?
-  private var sent = 0
-  private var delivered = 0
-  private var latencies: [UInt64] = []
   private var waiting: CheckedContinuation<Void, Never>?
   private var timer: EventLoop.Timer?
 
-  init(loop: EventLoop, room: RoomResponse?, window: Int, total: Int, rate: Double? = nil) {
-    (self.loop, self.room, self.window, self.total, self.rate) = (loop, room, window, total, rate)
-  }
+  // Of one run.
+  private var total = 0
+  private var isPaced = false
+  private var sent = 0
+  private var done = 0
+  /// How many receivers each message has still to reach.
+  private var remaining: [Int] = []
+  private var latencies: [UInt64] = []
 
-  /// Connects receivers by several accounts' sockets; every one is live when this returns.
-  func connect(_ count: Int, as account: BenchAccount) async throws {
-    for _ in 0..<count { _ = try await account.socket(on: loop) { Receiver(connection: $0, fanOut: self) } }
-    sender = try await account.socket(on: loop) { Sender(connection: $0) }
-    await allFollow(count)
-  }
+  init(loop: EventLoop = .shared, _ dialect: Dialect) { (self.loop, self.dialect) = (loop, dialect) }
 
-  /// Connects receivers to a server that broadcasts whatever one socket sends to all others.
-  func connect(_ count: Int, toBroadcast url: WebURL) async throws {
-    let client = WebSocketClient(loop: loop)
-    for _ in 0..<count {
-      _ = try await client.connect(url) { connection in
-        self.isFollowing()
-        return Receiver(connection: connection, fanOut: self)
-      }
-    }
-    sender = try await client.connect(url) { Sender(connection: $0) }
-    await allFollow(count)
-  }
+  /// Opens a socket to the server; the handler is made on the loop.
+  typealias Connect =
+    @Sendable (
+      _ handler: @escaping @Sendable (WebSocketConnection) -> any WebSocketHandler
+    ) async throws -> WebSocketConnection
 
-  private func allFollow(_ count: Int) async {
+  /// Connects the receivers and the sender; every receiver is live when this returns.
+  func connect(_ count: Int, by connect: Connect) async throws {
+    for _ in 0..<count { _ = try await connect { Receiver(connection: $0, fanOut: self) } }
+    sender = try await connect { Sender(connection: $0, dialect: self.dialect) }
     await withCheckedContinuation { continuation in
       loop.execute {
         self.receivers = count
@@ -61,26 +46,41 @@ final class FanOut: @unchecked Sendable {
     }
   }
 
-  /// Sends all messages and waits until everyone has each of them. Returns seconds.
-  func run() async -> Double {
+  /// Sends `total` messages, of which at most `window` are under way: sent, and not yet with everyone. Or with `rate`, so
+  /// many a second. Returns seconds when everyone has each of them.
+  func run(total: Int, window: Int = 1, rate: Double? = nil) async -> Double {
     let start = ContinuousClock.now
     await withCheckedContinuation { continuation in
       loop.execute {
         self.waiting = continuation
-        self.begin()
+        self.begin(total, window, rate)
       }
     }
     return (ContinuousClock.now - start).seconds
   }
 
-  /// Nanoseconds from sending to delivery, sorted.
+  /// Nanoseconds from sending to delivery, sorted, of the last run.
   func sortedLatencies() async -> [UInt64] {
     await withCheckedContinuation { continuation in
       loop.execute { continuation.resume(returning: self.latencies.sorted()) }
     }
   }
 
-  private func begin() {
+  func close() async {
+    await withCheckedContinuation { continuation in
+      loop.execute {
+        self.sender?.close()
+        self.sender = nil
+        continuation.resume()
+      }
+    }
+  }
+
+  private func begin(_ total: Int, _ window: Int, _ rate: Double?) {
+    (self.total, sent, done, isPaced) = (total, 0, 0, rate != nil)
+    remaining = Array(repeating: receivers, count: total)
+    latencies.removeAll(keepingCapacity: true)
+    latencies.reserveCapacity(total * receivers)
     guard let rate else {
       for _ in 0..<min(window, total) { sendNext() }
       return
@@ -96,30 +96,19 @@ final class FanOut: @unchecked Sendable {
 
   private func sendNext() {
     guard sent < total else { return }
-    sent += 1
     let now = UInt64((ContinuousClock.now - origin).nanoseconds)
-    let stamp = (0..<8).map { UInt8(truncatingIfNeeded: now >> UInt64(56 - 8 * $0)) }
-    let message = stamp + [UInt8](repeating: 0xa5, count: 192)
-    guard let room else {
-      // As long as the relay's frame, with the time at the same place.
-      sender?.send(binary: [133] + [UInt8](repeating: 0, count: 43) + message)
-      return
-    }
-    let request = SendRequest(
-      sendID: SendID(high: Random.uint64(), low: UInt64(sent)), epoch: room.epoch, message: message)
-    sender?.send(binary: ClientFrame.send(requestID: UInt32(sent), room: room.room, request).encoded)
+    var payload = [UInt8](repeating: 0xa5, count: Dialect.payloadBytes)
+    for place in 0..<8 { payload[place] = UInt8(truncatingIfNeeded: now >> UInt64(56 - 8 * place)) }
+    for place in 0..<4 { payload[8 + place] = UInt8(truncatingIfNeeded: sent >> (24 - 8 * place)) }
+    let random = SendID(high: Random.uint64(), low: UInt64(sent))
+    sender?.send(binary: dialect.message(payload, number: UInt32(sent), random: random))
+    sent += 1
   }
 
   private func check() {
-    guard following >= receivers, receivers > 0, delivered >= total * receivers || sent == 0 else { return }
+    guard following >= receivers, receivers > 0, done >= total else { return }
     waiting?.resume()
     waiting = nil
-  }
-
-  fileprivate func follow(_ connection: WebSocketConnection) {
-    guard let room else { return }
-    let cursor = RoomCursor(room: room.room, position: room.position)
-    connection.send(binary: ClientFrame.follow(requestID: 1, cursors: [cursor]).encoded)
   }
 
   fileprivate func isFollowing() {
@@ -127,44 +116,67 @@ final class FanOut: @unchecked Sendable {
     check()
   }
 
-  fileprivate func deliver(sentAt: UInt64) {
-    delivered += 1
-    if latencies.count < 4_000_000 {
-      latencies.append(UInt64((ContinuousClock.now - origin).nanoseconds) &- sentAt)
-    }
-    guard delivered % receivers == 0 else { return }
-    if rate == nil { sendNext() }
+  fileprivate func deliver(sentAt: UInt64, number: Int) {
+    guard remaining.indices.contains(number) else { return }
+    latencies.append(UInt64((ContinuousClock.now - origin).nanoseconds) &- sentAt)
+    remaining[number] -= 1
+    guard remaining[number] == 0 else { return }
+    done += 1
+    if !isPaced { sendNext() }
     check()
   }
-
 }
 
-/// Reads just enough of each frame to count it: the client's cost must not be measured for the relay's.
+/// Reads just enough of what comes to count it: the client's cost must not be measured for the server's.
 private final class Receiver: WebSocketHandler {
   let connection: WebSocketConnection
   let fanOut: FanOut
+  private var rest: [UInt8] = []
 
-  init(connection: WebSocketConnection, fanOut: FanOut) { (self.connection, self.fanOut) = (connection, fanOut) }
+  init(connection: WebSocketConnection, fanOut: FanOut) {
+    (self.connection, self.fanOut) = (connection, fanOut)
+    if let greeting = fanOut.dialect.greeting { connection.send(binary: greeting) }
+    if fanOut.dialect.subscription == nil { fanOut.isFollowing() }
+  }
 
   func received(binary bytes: RawSpan) {
-    guard bytes.byteCount > 0 else { return }
-    switch bytes.unsafeLoad(fromByteOffset: 0, as: UInt8.self) {
-    case 129: fanOut.follow(connection)
-    case 130: fanOut.isFollowing()
-    case 133 where bytes.byteCount >= 52:
-      // The message begins behind kind, room, sequence, kind, epoch, time and a length of two bytes.
-      fanOut.deliver(sentAt: UInt64(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: 44, as: UInt64.self)))
-    default: break
+    guard rest.isEmpty else {
+      bytes.withUnsafeBytes { rest.append(contentsOf: $0) }
+      let all = rest
+      rest = all.withUnsafeBytes { Array($0[read($0)...]) }
+      return
+    }
+    bytes.withUnsafeBytes { bytes in
+      let used = read(bytes)
+      if used < bytes.count { rest = Array(bytes[used...]) }
     }
   }
 
+  /// Returns how much was read.
+  private func read(_ bytes: UnsafeRawBufferPointer) -> Int {
+    var offset = 0
+    while let event = fanOut.dialect.next(bytes, &offset) {
+      switch event {
+      case .ready: if let subscription = fanOut.dialect.subscription { connection.send(binary: subscription) }
+      case .subscribed: fanOut.isFollowing()
+      case .payload(let start):
+        let sentAt = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self))
+        let number = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: start + 8, as: UInt32.self))
+        fanOut.deliver(sentAt: sentAt, number: Int(number))
+      case nil: break
+      }
+    }
+    return offset
+  }
+
+  func received(text: String) {}
   func closed(_ code: WebSocketCloseCode, reason: String) {}
 }
 
 private final class Sender: WebSocketHandler {
-  let connection: WebSocketConnection
-
-  init(connection: WebSocketConnection) { self.connection = connection }
+  init(connection: WebSocketConnection, dialect: Dialect) {
+    if let greeting = dialect.greeting { connection.send(binary: greeting) }
+  }
 
   func received(binary bytes: RawSpan) {}
   func closed(_ code: WebSocketCloseCode, reason: String) {}

@@ -4,8 +4,8 @@ import Glibc
 /// What a cold command costs, step by step: starting, opening the store, reaching the relay, sending.
 enum StartBench {
   static func run() async throws {
-    let relay = try BenchRelay()
-    let folder = relay.folder
+    let relay = try await BenchRelay()
+    let folder = relay.folder.path
     let password = folder + "/password"
     guard let file = fopen(password, "w") else { throw Child.Failed(what: "password file") }
     fputs("a password of the benchmark\n", file)

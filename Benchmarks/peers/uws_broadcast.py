@@ -1,9 +1,12 @@
 """uWebSockets' bare broadcast: what one socket sends, all others get. Nothing is stored or checked.
 
-The peer beside which the relay's fan-out is measured. Needs the package socketify.
+The peer beside which the relay's fan-out is measured. Needs the package socketify. With two arguments, files of a
+certificate and its key, it speaks TLS.
 """
 
-from socketify import App, OpCode
+import sys
+
+from socketify import App, AppOptions, OpCode
 
 
 def opened(socket):
@@ -14,7 +17,8 @@ def received(socket, message, opcode):
     socket.publish("room", message, OpCode.BINARY)
 
 
-app = App()
+files = sys.argv[1:]
+app = App(AppOptions(cert_file_name=files[0], key_file_name=files[1])) if files else App()
 app.ws(
     "/*",
     {

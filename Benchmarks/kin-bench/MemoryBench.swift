@@ -1,0 +1,115 @@
+import BenchKit
+import Glibc
+import Networking
+import Synchronization
+
+/// The relay's memory for sockets on which nothing happens.
+enum MemoryBench {
+  static func run(_ store: StoreKind) async throws {
+    let certificate = try Certificate()
+    for (tls, target) in [(false, 2.0), (true, 15.0)] {
+      // A relay listens on all addresses, so that clients on several find ports enough.
+      let relay = try await BenchRelay(host: "0.0.0.0", store: store, tls: tls ? certificate : nil)
+      defer { relay.stop() }
+      let base = Machine.residentBytes(of: relay.pid)
+      var holders: [Holders] = []
+      defer { for holder in holders { holder.end() } }
+      var held = 0
+      for wanted in [5_000, 20_000] {
+        // What a process may open bounds what the relay can hold.
+        let count = min(wanted, Self.descriptors - 100)
+        holders.append(
+          try Holders(
+            of: count - held, at: relay, processes: 2, trusting: tls ? certificate : nil, from: holders.count * 2))
+        held = count
+        let used = Double(Machine.residentBytes(of: relay.pid) - base) / Double(held) / 1024
+        Scoreboard.atMost(
+          "\(fixed(target, 0)) KB", "memory of an idle WebSocket\(tls ? ", TLS" : ""), \(count) open",
+          "\(fixed(used, 2)) KB",
+          "base: \(fixed(Double(base) / 1e6, 0)) MB" + (count < wanted ? "; no more files may be open here" : ""),
+          isWithin: used <= target)
+      }
+    }
+  }
+
+  private static var descriptors: Int {
+    var limit = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    return Int(clamping: limit.rlim_cur)
+  }
+}
+
+/// Client processes that hold idle sockets.
+final class Holders: Sendable {
+  private let children: Mutex<[pid_t]>
+  private let folder: Folder
+
+  /// Returns when all sockets are open.
+  ///
+  /// - Parameter first: the number of the first process; each connects to a loopback address of its own.
+  init(
+    of count: Int, at relay: BenchRelay, processes: Int, trusting certificate: Certificate? = nil, from first: Int = 0
+  )
+    throws
+  {
+    folder = try Folder()
+    var pids: [pid_t] = []
+    for number in 0..<processes {
+      let share = count / processes + (number < count % processes ? 1 : 0)
+      // Where the relay listens on one address only, there is no choice.
+      let address = certificate == nil && processes <= 2 && first == 0 ? 1 : first + number + 1
+      let url = relay.url.replacing("127.0.0.1", with: "127.0.0.\(address)")
+      let words = ["hold", url, "holder\(first + number)", "\(share)"] + (certificate.map { [$0.file] } ?? [])
+      let child = try Child("kin-bench", words, output: folder.path + "/out\(number)")
+      pids.append(child.pid)
+    }
+    children = Mutex(pids)
+    for number in pids.indices {
+      var isOpen = false
+      for _ in 0..<2400 where !isOpen {
+        isOpen = Machine.lines(of: folder.path + "/out\(number)").contains("open")
+        if !isOpen { usleep(50_000) }
+      }
+      guard isOpen else {
+        end()
+        throw Child.Failed(what: "the clients did not all connect")
+      }
+    }
+  }
+
+  func end() {
+    for pid in children.withLock({ pids in
+      defer { pids = [] }; return pids
+    }) {
+      kill(pid, SIGKILL)
+      var status: Int32 = 0
+      waitpid(pid, &status, 0)
+    }
+  }
+
+  /// What a child does: opens that many sockets as an account of its own, says so, and waits for its end.
+  static func hold(_ words: [String]) async throws {
+    let count = Int(words[2]) ?? 0
+    let account = try await BenchAccount(words[1], at: words[0], trusting: words.count > 3 ? words[3] : nil)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in 0..<count {
+        // Some at a time: a handshake has to wait for the other side anyway.
+        if number >= 32 { try await group.next() }
+        group.addTask { _ = try await account.socket(on: .shared) { Idle(connection: $0) } }
+      }
+      try await group.waitForAll()
+    }
+    print("open")
+    fflush(nil)
+    while getppid() != 1 { try await Task.sleep(for: .seconds(1)) }
+  }
+}
+
+final class Idle: WebSocketHandler {
+  let connection: WebSocketConnection
+
+  init(connection: WebSocketConnection) { self.connection = connection }
+
+  func received(binary bytes: RawSpan) {}
+  func closed(_ code: WebSocketCloseCode, reason: String) {}
+}
