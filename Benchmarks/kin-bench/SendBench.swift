@@ -92,7 +92,8 @@ private final class Pacer: WebSocketHandler, @unchecked Sendable {
   func run(total: Int, window: Int) async {
     await withCheckedContinuation { continuation in
       EventLoop.shared.execute {
-        (self.total, self.sent, self.acknowledged, self.waiting) = (total, 0, 0, continuation)
+        self.total = total
+        (self.sent, self.acknowledged, self.waiting) = (0, 0, continuation)
         for _ in 0..<min(window, total) { self.sendNext() }
       }
     }

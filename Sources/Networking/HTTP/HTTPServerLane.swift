@@ -34,7 +34,7 @@ final class HTTPServerLane: @unchecked Sendable {
     let shortest =
       [
         configuration.headTimeout, configuration.bodyTimeout, configuration.keepAliveTimeout,
-        configuration.writeTimeout,
+        configuration.writeTimeout, configuration.webSocket.pingInterval, configuration.webSocket.pongTimeout,
       ].min() ?? .seconds(1)
     // One clock for all connections: a deadline may be missed by a quarter, which costs nobody anything.
     timer = loop.schedule(every: max(.milliseconds(10), min(.seconds(1), shortest / 4))) { [weak self] in
@@ -88,6 +88,8 @@ final class HTTPServerLane: @unchecked Sendable {
   private func sweep() {
     let now = uv_now(loop.uv)
     for connection in Array(connections.values) { connection.checkTime(now) }
+    // Whoever leaves meanwhile changes the lane's table, not the copy that is walked through.
+    for socket in sockets.values { socket.checkTime(now) }
   }
 
   func drain() {

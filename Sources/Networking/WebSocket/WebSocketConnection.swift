@@ -23,6 +23,8 @@ package final class WebSocketConnection: ByteStreamHandler, @unchecked Sendable 
   private var timer: EventLoop.Timer?
   private var isAwaitingPong = false
   private var pingedAt: UInt64 = 0
+  /// When the peer's silence is looked at next, in the loop's milliseconds.
+  private var nextCheck: UInt64 = 0
 
   init(stream: TCPConnection, role: WebSocketMachine.Role, subprotocol: String?, limits: WebSocketLimits) {
     self.loop = stream.loop
@@ -222,7 +224,15 @@ package final class WebSocketConnection: ByteStreamHandler, @unchecked Sendable 
   // MARK: Keep-alive
 
   private func scheduleKeepAlive(after delay: Duration) {
+    nextCheck = uv_now(loop.uv) + delay.milliseconds
+    // A server has one clock for all its sockets: tens of thousands of timers would be a good part of their memory.
+    guard role == .client else { return }
     timer = loop.schedule(after: delay) { [weak self] in self?.keepAlive() }
+  }
+
+  /// A server's clock has ticked.
+  func checkTime(_ now: UInt64) {
+    if now >= nextCheck { keepAlive() }
   }
 
   private func keepAlive() {
