@@ -105,7 +105,7 @@ let package = Package(
     tests("ContentTests", ["Content"]),
     tests("ObservabilityTests", ["Observability"]),
     tests("RelayProtocolTests", ["RelayProtocol", "WireCodec"]),
-    tests("NetworkingTests", ["Networking", "Observability"]),
+    tests("NetworkingTests", ["Networking", "Observability"], data: ["Corpus", "Peers"]),
     tests("StorageTests", ["Storage"]),
     tests(
       "RelayServerTests",

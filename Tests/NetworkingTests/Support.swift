@@ -152,6 +152,15 @@ final class RawSocket: Sendable {
     }
   }
 
+  /// What is there, at most that much; nothing at the end.
+  func read(upTo count: Int) async -> [UInt8] {
+    await detached {
+      var bytes = [UInt8](repeating: 0, count: count)
+      let got = recv(self.descriptor, &bytes, count, 0)
+      return Array(bytes[..<max(0, got)])
+    }
+  }
+
   private func detached<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
     await withCheckedContinuation { continuation in
       Thread.detachNewThread { continuation.resume(returning: body()) }
