@@ -79,7 +79,7 @@ let package = Package(
       [
         "BenchKit", "CryptoPrimitives", "WireCodec", "E2ECrypto", "Content", "Observability", "RelayProtocol",
         "Networking",
-        "Storage", "ChatSDK", "RelayServer",
+        "Storage", "ChatSDK", "RelayServer", "CPostgres", "PostgresFixture",
       ],
       path: "Benchmarks/kin-bench"),
 
@@ -126,7 +126,7 @@ let package = Package(
       "EndToEndTests",
       [
         "ChatSDK", "E2ECrypto", "WireCodec", "CryptoPrimitives", "RelayProtocol", "Networking", "Storage",
-        "TestServers",
+        "TestServers", "PostgresFixture",
       ]),
   ],
   swiftLanguageModes: [.v6]

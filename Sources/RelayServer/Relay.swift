@@ -16,7 +16,7 @@ package final class Relay: Sendable {
   /// All that lives between start and shutdown.
   private struct Running: Sendable {
     let loops: EventLoopGroup
-    let store: SQLiteStore
+    let store: any RelayStore
     let neighbours: Neighbours
     let passwords: Passwords
     let polls: PollBoard
@@ -66,7 +66,7 @@ package final class Relay: Sendable {
       throw RelayError(.unavailable, "the data folder cannot be made")
     }
     let keys = try TokenKeys.load(file: data + "/token-keys")
-    let store = try openStore(data + "/relay.db")
+    let store = try configuration.openStore(metrics: metrics)
     do {
       let running = try await assemble(store, keys)
       self.running.withLock { $0 = running }
@@ -77,13 +77,7 @@ package final class Relay: Sendable {
     }
   }
 
-  private func openStore(_ path: String) throws(RelayError) -> SQLiteStore {
-    do { return try SQLiteStore(path: path, metrics: metrics) } catch {
-      throw RelayError(.unavailable, "the database cannot be opened, or another relay has it open")
-    }
-  }
-
-  private func assemble(_ store: SQLiteStore, _ keys: TokenKeys) async throws(RelayError) -> Running {
+  private func assemble(_ store: any RelayStore, _ keys: TokenKeys) async throws(RelayError) -> Running {
     let settings = configuration
     let tls = try makeTLS()
     let passwords = try Passwords(

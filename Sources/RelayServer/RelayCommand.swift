@@ -43,6 +43,9 @@ package enum RelayCommand: Sendable {
     guard (configuration.tlsCertificateFile == nil) == (configuration.tlsKeyFile == nil) else {
       throw ConfigurationError("tls-certificate and tls-key go together")
     }
+    guard configuration.postgresURLFile == nil || configuration.postgresService == nil else {
+      throw ConfigurationError("postgres-url-file and postgres-service exclude each other")
+    }
     if let subcommand {
       let call = Subcommand.Call(configuration: configuration, words: line.words, values: line.options)
       return .perform(subcommand, call)

@@ -10,6 +10,11 @@ package struct RelayConfiguration: Sendable {
   /// 0 lets the kernel choose; ``Relay/port`` tells which.
   package var port: UInt16 = 7900
   package var dataDirectory = "relay-data"
+  package var store = StoreChoice.sqlite
+  package var postgresURLFile: String?
+  package var postgresService: String?
+  package var postgresWriters = 2
+  package var postgresReaders = 4
   package var tlsCertificateFile: String?
   package var tlsKeyFile: String?
   /// Event loops; 0 means one for each core.

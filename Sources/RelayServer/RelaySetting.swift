@@ -51,6 +51,25 @@ package struct RelaySetting: Sendable {
       },
       get: { $0.host.utf8.contains(UInt8(ascii: ":")) ? "[\($0.host)]:\($0.port)" : "\($0.host):\($0.port)" }),
     text("data", \.dataDirectory, "Folder of the database and the token keys; made with mode 0700 if missing."),
+    RelaySetting(
+      name: "store",
+      documentation: "`sqlite`: a file in the data folder. `postgres`: a server that several relays share.",
+      set: { configuration, text in
+        guard let choice = StoreChoice(rawValue: text) else { return false }
+        configuration.store = choice
+        return true
+      }, get: { $0.store.rawValue }),
+    optional(
+      "postgres-url-file", \.postgresURLFile,
+      "File whose first line says where the PostgreSQL database is: `postgresql://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full`."
+    ),
+    optional(
+      "postgres-service", \.postgresService,
+      "Instead: a name in libpq's service file, with the password in its password file."),
+    number(
+      "postgres-writers", \.postgresWriters, 1...64,
+      "Connections that write to rooms' logs, and as many for other writes."),
+    number("postgres-readers", \.postgresReaders, 1...256, "Connections that read."),
     optional(
       "tls-certificate", \.tlsCertificateFile, "PEM file with the certificate chain. Together with tls-key: serve TLS."),
     optional("tls-key", \.tlsKeyFile, "PEM file with the certificate's private key."),

@@ -28,6 +28,12 @@ final class PostgresConnection: SQLConnection {
   /// Statements that the server ran.
   private(set) var statements: UInt64 = 0
 
+  /// This connection's row in the table of witnesses, the same through all its lives, and what it last wrote there.
+  let witness = Int64.random(in: 1 ... .max)
+  var testimony: Int64 = 0
+  /// Whether the row is there: a database without tables has none.
+  private(set) var hasWitness = false
+
   init(_ settings: PostgresSettings, for purpose: Purpose) { (self.settings, self.purpose) = (settings, purpose) }
 
   deinit { disconnect() }
@@ -66,6 +72,14 @@ final class PostgresConnection: SQLConnection {
     prepared = [:]
     isReading = false
     failure = nil
+    hasWitness = false
+  }
+
+  /// From here on each transaction leaves a sign of itself, so that a lost `COMMIT` can be told from one that never was.
+  func callWitness() throws {
+    try execute("DELETE FROM witness WHERE time < now() - interval '30 days'")
+    try execute("INSERT INTO witness (session, number, time) VALUES (\(witness), 0, now()) ON CONFLICT DO NOTHING")
+    hasWitness = true
   }
 
   /// What every session begins with. Whoever was told that something is stored relies on the disk, whatever the server's
@@ -248,8 +262,8 @@ final class PostgresConnection: SQLConnection {
 
   /// What an error of the server means; the connection is given up if it is good for nothing any more.
   private func fault(_ result: borrowing PostgresResult) -> StorageError {
-    let state = result.state
-    if handle.map({ PQstatus($0) }) != CONNECTION_OK { return lost(state) }
+    // What the library says by itself has no state: the connection broke.
+    guard let state = result.state, handle.map({ PQstatus($0) }) == CONNECTION_OK else { return lost(result.state) }
     // After a failure every statement fails, until the transaction ends.
     if state == "25P02", let failure { return failure }
     let error = StorageError(sqlState: state)

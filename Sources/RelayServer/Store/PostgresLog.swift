@@ -17,10 +17,10 @@ struct PostgresLog {
   func store(_ batch: inout PostgresBatch) throws {
     guard !batch.asked.isEmpty else { return }
     do {
-      let transaction = try ask(&batch)
+      try ask(&batch)
       batch.decide()
       guard !batch.entries.isEmpty else { return connection.rollBack() }
-      try write(batch, transaction)
+      try write(batch)
     } catch {
       if !(error is UncertainCommit) { connection.rollBack() }
       throw error
@@ -29,7 +29,7 @@ struct PostgresLog {
 
   // MARK: Asking
 
-  private func ask(_ batch: inout PostgresBatch) throws -> Int64 {
+  private func ask(_ batch: inout PostgresBatch) throws {
     var (rooms, pairs, sends) = (PostgresParameters(), PostgresParameters(), PostgresParameters())
     try rooms.append(batch.roomIDs) { $0.write(to: &$1) }
     try pairs.append(batch.devices) { $0.write(to: &$1) }
@@ -37,14 +37,18 @@ struct PostgresLog {
     let messages = batch.messages
     try sends.append(batch.asked) { messages[$0].device.write(to: &$1) }
     try sends.append(batch.asked) { messages[$0].request.sendID.write(to: &$1) }
-    var transaction: Int64?
+    connection.testimony += 1
+    var witness = PostgresParameters()
+    try witness.append(.integer(connection.testimony))
+    try witness.append(.integer(connection.witness))
     try connection.pipeline([
-      .init("BEGIN"), .init(Self.selectTransaction), .init(Self.lockRooms, rooms), .init(Self.selectSenders, pairs),
+      .init("BEGIN"), .init(Self.testify, witness), .init(Self.lockRooms, rooms), .init(Self.selectSenders, pairs),
       .init(Self.selectEarlier, sends),
     ]) { step, result in
+      // Without its witness the transaction could not be told from one that never was.
+      guard step != 1 || result.changes == 1 else { throw StorageError(.noRow) }
       for row in 0..<result.rows {
         switch step {
-        case 1: transaction = try result.integer(row: row, column: 0)
         case 2: try Self.readRoom(result, row, &batch)
         case 3: try Self.readSender(result, row, &batch)
         case 4: try Self.readEarlier(result, row, &batch)
@@ -52,11 +56,9 @@ struct PostgresLog {
         }
       }
     }
-    guard let transaction else { throw StorageError(.noRow) }
-    return transaction
   }
 
-  private static let selectTransaction: StaticString = "SELECT pg_current_xact_id()::text::bigint"
+  private static let testify: StaticString = "UPDATE witness SET number = $1, time = now() WHERE session = $2"
 
   private static let lockRooms: StaticString =
     "SELECT id, key, epoch, last FROM room WHERE id = ANY ($1) ORDER BY key FOR NO KEY UPDATE"
@@ -148,7 +150,7 @@ struct PostgresLog {
     UPDATE room SET last = head.last FROM unnest($1, $2) AS head (key, last) WHERE room.key = head.key
     """
 
-  private func write(_ batch: PostgresBatch, _ transaction: Int64) throws {
+  private func write(_ batch: PostgresBatch) throws {
     let (entries, messages) = (batch.entries, batch.messages)
     let rooms = entries.map(\.room)
     let sequences = entries.map { Int64(bitPattern: $0.sequence) }
@@ -175,7 +177,7 @@ struct PostgresLog {
     } catch let error as StorageError {
       guard error.code == .io else { throw error }
       connection.disconnect()
-      throw UncertainCommit(transaction: transaction)
+      throw UncertainCommit(testimony: connection.testimony)
     }
   }
 }

@@ -10,6 +10,7 @@ final class PostgresSession {
   let connection: PostgresConnection
   let tables: StoreTables
   private let log: PostgresLog
+  private let purpose: PostgresConnection.Purpose
   private let patience: Duration
   /// Set once a server was waited for in vain: until it is back nobody waits again.
   private var isDown = false
@@ -24,6 +25,7 @@ final class PostgresSession {
       database: connection, statements: PostgresStatements(connection), incarnation: configuration.incarnation,
       sendRetention: configuration.sendRetention)
     patience = configuration.patience
+    self.purpose = purpose
   }
 
   struct Configuration: Sendable {
@@ -111,7 +113,7 @@ final class PostgresSession {
     var pause: useconds_t = 5_000
     while true {
       do {
-        if !connection.isConnected { try connection.connect() }
+        try connect()
         isDown = false
         return try body()
       } catch let fault as StorageError {
@@ -135,27 +137,26 @@ final class PostgresSession {
     }
   }
 
+  private func connect() throws {
+    guard !connection.isConnected else { return }
+    try connection.connect()
+    if purpose == .writing { try connection.callWitness() }
+  }
+
   /// Returns if the transaction was committed; throws what makes ``persist(_:)`` try again if it was undone.
   private func settle(_ uncertain: UncertainCommit) throws {
     let deadline = ContinuousClock.now + patience + .seconds(5)
     while true {
       do {
-        if !connection.isConnected { try connection.connect() }
-        switch try connection.outcome(of: uncertain.transaction) {
-        case .committed: return
-        case .undone: throw Undone()
-        case .underWay: break
-        }
-      } catch is Undone {
-        throw StorageError(.io)
+        try connect()
+        if try connection.isCommitted(uncertain.testimony) { return }
+        break
       } catch {
-        // Away again.
+        // Away again. Its sends are answered when their senders try again: by then the database knows.
+        guard ContinuousClock.now < deadline else { throw StorageError(.unknownOutcome) }
+        usleep(50_000)
       }
-      // Its sends are answered when their senders try again: by then the database knows.
-      guard ContinuousClock.now < deadline else { throw StorageError(.unknownOutcome) }
-      usleep(50_000)
     }
+    throw StorageError(.io)
   }
-
-  private struct Undone: Error {}
 }

@@ -32,6 +32,7 @@ package final class PostgresStore: SQLStore {
   private let writes: WorkQueue<Work>
   private let reads: WorkQueue<Work>
   private let counters: StoreCounters
+  private let server: ServerCounters
   private let lanesDone: Milestone
   private let restDone: Milestone
 
@@ -48,6 +49,7 @@ package final class PostgresStore: SQLStore {
     try RelaySchema.postgres.migrate(connection)
     incarnation = try connection.incarnation()
     counters = StoreCounters(metrics)
+    server = ServerCounters(metrics)
     let (writers, readers) = (max(1, configuration.writers), max(1, configuration.readers))
     lanes = PostgresLanes(
       count: writers, limits: .init(jobs: configuration.pendingWrites, bytes: configuration.pendingBytes))
@@ -60,7 +62,7 @@ package final class PostgresStore: SQLStore {
     var isStarted = true
     for lane in 0..<writers where isStarted {
       let writer = PostgresLaneWriter(
-        lane: lane, lanes: lanes, counters: counters, rest: writes, configuration: session)
+        lane: lane, lanes: lanes, counters: counters, server: server, rest: writes, configuration: session)
       isStarted = WorkThread.start { [lanesDone, server = configuration.server] in
         writer.run(PostgresSession(server, for: .writing, session))
         lanesDone.arrive()
@@ -98,6 +100,9 @@ package final class PostgresStore: SQLStore {
   package var commits: UInt64 { counters.commits.value }
   /// Log entries that were stored.
   package var storedEntries: UInt64 { counters.entries.value }
+
+  /// Times that logs' writers waited for the server, and statements that it ran for them.
+  package var traffic: (roundTrips: UInt64, statements: UInt64) { (server.roundTrips.value, server.statements.value) }
 
   // MARK: The kinds of work
 
@@ -178,11 +183,25 @@ package final class PostgresStore: SQLStore {
   }
 }
 
+/// What the writers of logs ask of the server.
+struct ServerCounters: Sendable {
+  let roundTrips: Counter
+  let statements: Counter
+
+  init(_ metrics: Metrics) {
+    roundTrips = metrics.counter(
+      "kin_store_round_trips_total", help: "Times that writers of logs waited for the database server.")
+    statements = metrics.counter(
+      "kin_store_statements_total", help: "Statements that the database server ran for writers of logs.")
+  }
+}
+
 /// Does the work of one lane.
 struct PostgresLaneWriter: Sendable {
   let lane: Int
   let lanes: PostgresLanes
   let counters: StoreCounters
+  let server: ServerCounters
   /// Where work goes that need not be done in the lane.
   let rest: WorkQueue<PostgresStore.Work>
   let configuration: PostgresSession.Configuration
@@ -195,6 +214,7 @@ struct PostgresLaneWriter: Sendable {
     while true {
       let jobs = lanes.take(lane, atMost: PostgresStore.batch)[...]
       guard !jobs.isEmpty else { break }
+      let (roundTrips, statements) = (session.connection.roundTrips, session.connection.statements)
       var rest = jobs
       while let job = rest.popFirst() {
         switch job {
@@ -208,6 +228,8 @@ struct PostgresLaneWriter: Sendable {
           sinceTrim += append(parts, session)
         }
       }
+      server.roundTrips.add(session.connection.roundTrips - roundTrips)
+      server.statements.add(session.connection.statements - statements)
       if sinceTrim >= Self.trimEvery {
         trim(sinceTrim * 2)
         sinceTrim = 0

@@ -138,6 +138,13 @@ extension RelaySchema {
           incarnation bigint NOT NULL
         );
 
+        -- A row for each connection that writes: the last of its transactions that was committed.
+        CREATE TABLE witness (
+          session bigint PRIMARY KEY,
+          number bigint NOT NULL,
+          time timestamptz NOT NULL
+        ) WITH (fillfactor = 20);
+
         CREATE TABLE account (
           key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
           id bytea NOT NULL UNIQUE CHECK (length(id) = 16),
@@ -282,6 +289,7 @@ extension RelaySchema {
         DROP TABLE device;
         DROP FUNCTION drop_sent();
         DROP TABLE account;
+        DROP TABLE witness;
         DROP TABLE relay;
         """))
 }
