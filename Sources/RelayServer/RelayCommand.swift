@@ -40,6 +40,7 @@ package enum RelayCommand: Sendable {
     }
     try configuration.apply(environment: environment)
     for (setting, value) in line.settings { try setting.take(value, into: &configuration, at: setting.flag) }
+    try configuration.findCredentials(in: environment["CREDENTIALS_DIRECTORY"])
     guard (configuration.tlsCertificateFile == nil) == (configuration.tlsKeyFile == nil) else {
       throw ConfigurationError("tls-certificate and tls-key go together")
     }
@@ -116,7 +117,7 @@ package enum RelayCommand: Sendable {
       Relays end-to-end encrypted messages that it cannot read.
 
         --config FILE        read settings from FILE: lines of `key = value`, `#` begins a comment
-        --check-config       check the settings, print what is in force, and exit
+        --check-config       check the settings and the files that they name, print what is in force, and exit
         --print-config-doc   print the table of settings as Markdown
         --print-openapi      print the OpenAPI document of the HTTP interface
         --version, --help

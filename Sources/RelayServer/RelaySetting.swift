@@ -8,6 +8,10 @@ package struct RelaySetting: Sendable {
   /// Takes a value in, or returns `false` if it is not one.
   let set: @Sendable (inout RelayConfiguration, String) -> Bool
   let get: @Sendable (RelayConfiguration) -> String
+  var kind = Kind.plain
+
+  /// What the value names.
+  enum Kind: Sendable { case plain, file, secretFile, folder }
 
   package var flag: String { "--\(name)" }
   package var variable: String {
@@ -50,7 +54,12 @@ package struct RelaySetting: Sendable {
         return true
       },
       get: { $0.host.utf8.contains(UInt8(ascii: ":")) ? "[\($0.host)]:\($0.port)" : "\($0.host):\($0.port)" }),
-    text("data", \.dataDirectory, "Folder of the database and the token keys; made with mode 0700 if missing."),
+    RelaySetting(
+      name: "data", documentation: "Folder of the database and the token keys; made with mode 0700 if missing.",
+      set: { configuration, text in
+        configuration.dataDirectory = text
+        return !text.isEmpty
+      }, get: { $0.dataDirectory }, kind: .folder),
     RelaySetting(
       name: "store",
       documentation: "`sqlite`: a file in the data folder. `postgres`: a server that several relays share.",
@@ -59,10 +68,10 @@ package struct RelaySetting: Sendable {
         configuration.store = choice
         return true
       }, get: { $0.store.rawValue }),
-    optional(
+    file(
       "postgres-url-file", \.postgresURLFile,
-      "File whose first line says where the PostgreSQL database is: `postgresql://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full`."
-    ),
+      "File whose first line says where the PostgreSQL database is: `postgresql://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full`.",
+      isSecret: true),
     optional(
       "postgres-service", \.postgresService,
       "Instead: a name in libpq's service file, with the password in its password file."),
@@ -70,9 +79,11 @@ package struct RelaySetting: Sendable {
       "postgres-writers", \.postgresWriters, 1...64,
       "Connections that write to rooms' logs, and as many for other writes."),
     number("postgres-readers", \.postgresReaders, 1...256, "Connections that read."),
-    optional(
+    file(
       "tls-certificate", \.tlsCertificateFile, "PEM file with the certificate chain. Together with tls-key: serve TLS."),
-    optional("tls-key", \.tlsKeyFile, "PEM file with the certificate's private key."),
+    file(
+      "tls-key", \.tlsKeyFile, "PEM file with the certificate's private key; others must not be able to read it.",
+      isSecret: true),
     number("loops", \.loops, 0...256, "Event loops, one thread each; 0: one for each core."),
     text("issuer", \.issuer, "The `iss` of access tokens.", where: isTokenText),
     text("audience", \.audience, "The `aud` of access tokens. Give each relay its own.", where: isTokenText),
@@ -157,8 +168,9 @@ package struct RelaySetting: Sendable {
         return true
       }, get: { $0.redisAddress?.description ?? "" }),
     text("redis-user", \.redisUser, "The user of Redis's access lists; empty: the default one.", where: { _ in true }),
-    optional("redis-password-file", \.redisPasswordFile, "File whose first line is the password for Redis."),
-    optional(
+    file(
+      "redis-password-file", \.redisPasswordFile, "File whose first line is the password for Redis.", isSecret: true),
+    file(
       "redis-authorities", \.redisAuthoritiesFile,
       "PEM file of the authorities that Redis's certificate must come from; empty: the system's."),
     text(
@@ -255,13 +267,16 @@ extension RelaySetting {
       }
   }
 
-  private static func optional(_ name: String, _ place: any Place<String?>, _ documentation: String) -> RelaySetting {
+  /// The name of a file: `credential:NAME` is one of systemd's. A secret stands only in such a file.
+  private static func file(
+    _ name: String, _ place: any Place<String?>, _ documentation: String, isSecret: Bool = false
+  ) -> RelaySetting {
     RelaySetting(
       name: name, documentation: documentation,
       set: { configuration, text in
         configuration[keyPath: place] = text.isEmpty ? nil : text
         return true
-      }, get: { $0[keyPath: place] ?? "" })
+      }, get: { $0[keyPath: place] ?? "" }, kind: isSecret ? .secretFile : .file)
   }
 
   private static func list<Element: CustomStringConvertible & Sendable>(

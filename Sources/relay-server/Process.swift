@@ -33,6 +33,14 @@ enum Process {
     return 0
   }
 
+  /// Ends the process unless the files that the settings name can be used and are as closed as they must be.
+  static func requireFiles(of configuration: RelayConfiguration) {
+    let findings = configuration.fileFindings
+    guard !findings.isEmpty else { return }
+    for finding in findings { complain("relay-server: error: \(finding)\n") }
+    exit(1)
+  }
+
   static var environment: [String: String] {
     var result: [String: String] = [:]
     var item = environ

@@ -21,7 +21,11 @@ case .help(let text): print(text)
 case .version: print("relay-server \(RelayCommand.versionText)")
 case .printConfigurationDocumentation: print(RelaySetting.markdown, terminator: "")
 case .printOpenAPI: print(OpenAPIDocument.text, terminator: "")
-case .checkConfiguration(let configuration): print(configuration.effectiveText, terminator: "")
+case .checkConfiguration(let configuration):
+  Process.requireFiles(of: configuration)
+  print(configuration.effectiveText, terminator: "")
 case .perform(let subcommand, let call): exit(await subcommand.run(call, complain: Process.complain))
-case .serve(let configuration): exit(await Process.serve(configuration))
+case .serve(let configuration):
+  Process.requireFiles(of: configuration)
+  exit(await Process.serve(configuration))
 }

@@ -12,6 +12,18 @@ struct RelayFixture: Sendable {
   let relay: Relay
   let folder: String
   let client = HTTPClient()
+  /// The port of a relay in another process.
+  private var otherPort: UInt16?
+
+  var port: UInt16 { otherPort ?? relay.port }
+
+  init(relay: Relay, folder: String) { (self.relay, self.folder) = (relay, folder) }
+
+  /// For a relay that runs in another process: `relay` is none.
+  init(port: UInt16, folder: String) {
+    self.init(relay: Relay(configuration: Self.cheap), folder: folder)
+    otherPort = port
+  }
 
   static var cheap: RelayConfiguration {
     var configuration = RelayConfiguration()
@@ -50,7 +62,7 @@ struct RelayFixture: Sendable {
   }
 
   func url(_ path: String, scheme: String = "http") throws -> WebURL {
-    try WebURL("\(scheme)://127.0.0.1:\(relay.port)\(path)")
+    try WebURL("\(scheme)://127.0.0.1:\(port)\(path)")
   }
 
   /// Sends any request, well-formed or not.

@@ -1,0 +1,90 @@
+import FoundationEssentials
+import Glibc
+import Testing
+
+@testable import RelayServer
+
+struct ConfigurationFilesTests {
+  @Test func looksAtTheFilesThatSettingsName() async throws {
+    let folder = try RelayFixture.temporaryFolder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    func make(_ name: String, _ mode: mode_t) throws -> String {
+      let path = folder + "/\(name)"
+      try Data("x".utf8).write(to: URL(fileURLWithPath: path))
+      chmod(path, mode)
+      return path
+    }
+    var configuration = RelayConfiguration()
+    configuration.dataDirectory = folder + "/data"
+    #expect(configuration.fileFindings.isEmpty)
+    configuration.tlsCertificateFile = try make("certificate", 0o644)
+    configuration.tlsKeyFile = try make("key", 0o640)
+    #expect(configuration.fileFindings.isEmpty)
+
+    for mode: mode_t in [0o604, 0o644, 0o601, 0o602, 0o666] {
+      chmod(folder + "/key", mode)
+      #expect(configuration.fileFindings == ["tls-key: anybody can read this secret (chmod o= mends it)"], "\(mode)")
+    }
+    chmod(folder + "/key", 0o600)
+    chmod(folder + "/certificate", 0o646)
+    #expect(configuration.fileFindings == ["tls-certificate: anybody can change this file (chmod o-w mends it)"])
+    configuration.tlsCertificateFile = folder
+    configuration.tlsKeyFile = folder + "/none"
+    #expect(
+      configuration.fileFindings == ["tls-certificate: this is not a file", "tls-key: there is no such file"])
+    (configuration.tlsCertificateFile, configuration.tlsKeyFile) = (nil, nil)
+    configuration.dataDirectory = folder + "/none/data"
+    #expect(configuration.fileFindings == ["data: the folder does not exist and cannot be made"])
+    configuration.dataDirectory = folder + "/key"
+    #expect(configuration.fileFindings == ["data: this is not a folder"])
+    mkdir(folder + "/open", 0o777)
+    chmod(folder + "/open", 0o777)
+    configuration.dataDirectory = folder + "/open"
+    #expect(configuration.fileFindings == ["data: anybody can write into the folder (chmod o= mends it)"])
+  }
+
+  @Test func takesSystemdsCredentials() throws {
+    func parse(_ value: String, _ environment: [String: String]) throws -> RelayConfiguration {
+      let command = try RelayCommand.parse(
+        ["--tls-key", value, "--tls-certificate", "c"], environment: environment, readFile: { _ in nil })
+      guard case .serve(let configuration) = command else { throw Refusal(code: "no relay") }
+      return configuration
+    }
+    let environment = ["CREDENTIALS_DIRECTORY": "/run/credentials/kin.service"]
+    #expect(try parse("credential:tls", environment).tlsKeyFile == "/run/credentials/kin.service/tls")
+    #expect(try parse("credential", environment).tlsKeyFile == "credential")
+    for value in ["credential:", "credential:../tls", "credential:a/b", "credential:.."] {
+      #expect(throws: ConfigurationError.self) { try parse(value, environment) }
+    }
+    #expect(throws: ConfigurationError.self) { try parse("credential:tls", [:]) }
+  }
+
+  /// Whatever is a secret can only be named as a file.
+  @Test func secretsStandInFiles() {
+    for setting in RelaySetting.all where setting.kind != .secretFile {
+      let words = setting.name.split(separator: "-")
+      #expect(
+        !words.contains { ["secret", "token", "url", "key"].contains($0) } || setting.name == "access-token-lifetime",
+        "\(setting.name): if it holds a secret, make it a file with isSecret; else name it otherwise")
+    }
+  }
+
+  @Test func theProgramRefusesAKeyThatAnybodyCanRead() async throws {
+    let folder = try RelayFixture.temporaryFolder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    for name in ["key", "certificate"] { try Data("x".utf8).write(to: URL(fileURLWithPath: folder + "/" + name)) }
+    chmod(folder + "/key", 0o644)
+    let arguments = [
+      RelayProgram.path, "--data", folder + "/data", "--listen", "127.0.0.1:0", "--tls-key", folder + "/key",
+      "--tls-certificate", folder + "/certificate",
+    ]
+    for extra in [[], ["--check-config"]] {
+      let result = try await Peer.run(arguments + extra, seconds: 20)
+      #expect(result.exit == 1 && result.output.contains("tls-key: anybody can read this secret"), "\(result.output)")
+    }
+    chmod(folder + "/key", 0o600)
+    let result = try await Peer.run(arguments + ["--check-config"], seconds: 20)
+    #expect(result.exit == 0 && result.output.contains("tls-key = \(folder)/key\n"), "\(result.output)")
+    #expect(!FileManager.default.fileExists(atPath: folder + "/data"))
+  }
+}
