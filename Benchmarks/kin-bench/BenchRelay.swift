@@ -36,7 +36,10 @@ final class BenchRelay: BenchServer, @unchecked Sendable {
   /// Limits that a benchmark must not run into.
   private static let open = [
     "--connections-per-account", "10000", "--connections-per-address", "100000", "--max-connections", "100000",
-    "--frames-per-second", "1000000", "--frame-burst", "10000000", "--requests-per-second", "1000000",
+    "--limit-registrations", "off", "--limit-sends", "off", "--limit-sends-of-device", "off", "--limit-sends-of-room",
+    "off",
+    "--limit-kilobytes", "off", "--limit-kilobytes-of-room", "off", "--frames-per-second", "1000000", "--frame-burst",
+    "10000000", "--requests-per-second", "1000000",
     "--request-burst", "10000000", "--visitor-attempts-per-minute", "1000000", "--visitor-attempt-burst", "1000000",
     "--log-level", "error",
   ]

@@ -40,6 +40,7 @@ public actor LocalRelay {
     configuration.frameBurst = 1_000_000
     configuration.visitorAttemptsPerMinute = 1_000_000
     configuration.visitorAttemptBurst = 1_000_000
+    configuration.limits = [:]
     let fresh = Relay(configuration: configuration)
     try await fresh.start()
     relay = fresh

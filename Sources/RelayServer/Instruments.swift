@@ -89,16 +89,19 @@ enum StoreWork: MetricLabel {
 
 /// Which limit was hit, as a label.
 enum LimitKind: MetricLabel {
-  case requests, visits, logins, claims, codes, frames, connections
+  case requests, visits, registrations, logins, claims, codes, sends, bytes, frames, connections
 
   static var labelName: StaticString { "kind" }
   var labelValue: StaticString {
     switch self {
     case .requests: "requests"
     case .visits: "visits"
+    case .registrations: "registrations"
     case .logins: "logins"
     case .claims: "claims"
     case .codes: "codes"
+    case .sends: "sends"
+    case .bytes: "bytes"
     case .frames: "frames"
     case .connections: "connections"
     }

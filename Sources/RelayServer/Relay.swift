@@ -94,6 +94,7 @@ package final class Relay: Sendable {
     let writer = LogWriter(store: store, bus: bus, instruments: instruments)
     let monitor = Monitor(
       configuration: settings, store: store, instruments: instruments, metrics: metrics, log: Log("monitor", to: sink))
+    let throttles = Throttles(settings, hits: instruments.limits)
     let polls = PollBoard()
     var bounds = HubMachine.Bounds()
     bounds.authenticationTimeout = settings.authenticationTimeout.wholeMilliseconds
@@ -104,7 +105,7 @@ package final class Relay: Sendable {
         loop: loop, bounds: bounds,
         services: Hub.Services(
           store: store, writer: writer, authenticator: authenticator, counts: counts, instruments: instruments,
-          now: clock, fetch: { [lookout = neighbours.lookout] in lookout?.fetch($0, after: $1) }),
+          throttles: throttles, now: clock, fetch: { [lookout = neighbours.lookout] in lookout?.fetch($0, after: $1) }),
         log: Log("hub", to: sink))
     }
     // The cache of sessions first, so that nobody woken by an ending finds the session alive.
@@ -114,7 +115,7 @@ package final class Relay: Sendable {
     let api = API(
       API.Services(
         configuration: settings, store: store, bus: bus, writer: writer, tokens: tokens, authenticator: authenticator,
-        passwords: passwords, polls: polls, counts: counts, throttles: Throttles(settings, hits: instruments.limits),
+        passwords: passwords, polls: polls, counts: counts, throttles: throttles,
         instruments: instruments,
         monitor: monitor,
         hubs: Dictionary(uniqueKeysWithValues: hubs.map { (ObjectIdentifier($0.loop), $0) }), timers: loops.loops[0],
@@ -126,7 +127,7 @@ package final class Relay: Sendable {
         metricsAt: settings.metricsAddress, on: loops.loops[0], connections: server)
       let address = try await server.start()
       for hub in hubs { hub.start() }
-      neighbours.start(hubs + [polls], on: loops.loops[0])
+      neighbours.start(hubs + [polls], sharing: throttles, on: loops.loops[0])
       let sweeper = Sweeper(
         store: store, retention: Retention(settings), interval: settings.retentionInterval,
         erased: instruments.erased, log: Log("sweep", to: sink), now: clock)

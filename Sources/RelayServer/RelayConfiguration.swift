@@ -42,6 +42,8 @@ package struct RelayConfiguration: Sendable {
   package var requestBurst = 2000
   package var visitorAttemptsPerMinute = 600
   package var visitorAttemptBurst = 2000
+  /// The other limits; `nil`: none.
+  package var limits = Dictionary(uniqueKeysWithValues: Limit.allCases.map { ($0, Optional($0.standard)) })
   /// How long a socket may stay open before it authenticates.
   package var authenticationTimeout = Duration.seconds(10)
   /// Web pages that may use the relay: exact values of the `Origin` header.
@@ -97,7 +99,7 @@ package struct RelayConfiguration: Sendable {
   package init() {}
 
   /// Whether other relays may use the same store.
-  package var sharesStore: Bool { redisAddress != nil }
+  package var sharesStore: Bool { redisAddress != nil || store == .postgres }
 }
 
 /// A numeric address and a port; IPv6 without brackets.

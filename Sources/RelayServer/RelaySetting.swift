@@ -44,7 +44,9 @@ package struct RelaySetting: Sendable {
     }
   }
 
-  package static let all: [RelaySetting] = [
+  package static let all = own + limits
+
+  private static let own: [RelaySetting] = [
     RelaySetting(
       name: "listen",
       documentation: "Address and port to listen on, as 127.0.0.1:7900 or [::1]:7900. Port 0: any free one.",
@@ -220,6 +222,22 @@ package struct RelaySetting: Sendable {
       "How long the relay serves on after SIGTERM while `/readyz` says 503, so that a load balancer looks elsewhere."),
     duration("shutdown-timeout", \.shutdownTimeout, 0...3600, "How long open requests may take to finish at shutdown."),
   ]
+
+  /// A setting for each row of the table of limits.
+  private static let limits = Limit.allCases.map { limit in
+    RelaySetting(
+      name: "limit-\(limit.rawValue)",
+      documentation: limit.documentation + " So many at once and in the long run, as 10+6/m (s, m, h, d), or off.",
+      set: { configuration, text in
+        if text == "off" {
+          configuration.limits[limit] = .some(nil)
+          return true
+        }
+        guard let rate = Rate(text) else { return false }
+        configuration.limits[limit] = rate
+        return true
+      }, get: { ($0.limits[limit] ?? nil)?.description ?? "off" })
+  }
 
   package static func named(_ name: some StringProtocol) -> RelaySetting? { all.first { $0.name == name } }
 

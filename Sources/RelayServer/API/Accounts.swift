@@ -39,6 +39,7 @@ extension API {
     guard devices.list.number == 1, devices.list.previous.isEmpty, devices.list.devices.count == 1 else {
       throw RelayError(.invalidRequest, "An account begins with list number 1 of one device.")
     }
+    try services.throttles.register(from: visitor(of: call.request), now: now)
     // Before the costly hash: most refusals are of this kind. The store decides again.
     guard try await services.store.account(login: body.username) == nil else {
       throw RelayError(.usernameTaken, "The username is taken.")

@@ -7,9 +7,12 @@ extension API {
       let (caller, room) = (try call.caller, try call.room)
       let body: SendRequest = try call.body()
       guard body.kind.isSent else { throw RelayError(.invalidRequest, "Such an entry is not sent here.") }
+      let now = api.services.now()
+      try api.services.throttles.send(
+        by: caller.user, caller.device, to: room, bytes: body.message.bytes.count, now: now)
       return try json(
         try await api.services.writer.append(
-          NewMessage(room: room, sender: caller.user, device: caller.device, request: body, now: api.services.now())
+          NewMessage(room: room, sender: caller.user, device: caller.device, request: body, now: now)
         ).response)
     },
     .log: { api, call async throws(RelayError) in

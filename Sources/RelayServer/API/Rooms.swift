@@ -29,6 +29,9 @@ extension API {
       let (caller, room) = (try call.caller, try call.room)
       let body: CommitRequest = try call.body()
       try check(body)
+      try api.services.throttles.send(
+        by: caller.user, caller.device, to: room,
+        bytes: body.message.bytes.count + (body.welcome?.bytes.count ?? 0), now: api.services.now())
       if !body.added.isEmpty { try api.services.monitor.admit() }
       return try json(
         try await api.services.writer.commit(

@@ -2,9 +2,10 @@ import FoundationEssentials
 import Networking
 import Observability
 import RelayProtocol
+import Synchronization
 
 /// What ties this relay to others that share its store: the bus on which they wake each other, and the lookout for what was not said.
-struct Neighbours: Sendable {
+final class Neighbours: Sendable {
   /// Where this node publishes.
   let bus: any Bus
   let local: LocalBus
@@ -13,6 +14,7 @@ struct Neighbours: Sendable {
   let redis: Redis?
   private let redisBus: RedisBus?
   private let interval: Duration
+  private let shared = Mutex<SharedThrottles?>(nil)
 
   /// - Throws: `unavailable` when a file that the settings name cannot be read.
   init(
@@ -33,17 +35,23 @@ struct Neighbours: Sendable {
   }
 
   /// Begins to hear others; `posts` are those who serve clients, and listen on ``local`` by now.
-  func start(_ posts: [any Lookouts], on loop: EventLoop) {
+  func start(_ posts: [any Lookouts], sharing throttles: Throttles, on loop: EventLoop) {
     if let lookout {
       local.add(lookout)
       lookout.start(posts, every: interval, on: loop)
     }
     redisBus?.start()
+    if let redis {
+      let shared = SharedThrottles(redis, throttles)
+      self.shared.withLock { $0 = shared }
+      shared.start()
+    }
   }
 
   /// Hears nothing more; what was published goes out.
   func close() async {
     lookout?.stop()
+    shared.withLock { $0?.stop() }
     await redis?.close()
     local.removeAll()
   }

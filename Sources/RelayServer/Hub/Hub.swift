@@ -11,6 +11,7 @@ final class Hub: BusListener, Lookouts, @unchecked Sendable {
     let authenticator: Authenticator
     let counts: ConnectionCounts
     let instruments: Instruments
+    let throttles: Throttles
     let now: @Sendable () -> UInt64
     var fetch: @Sendable (RoomID, _ after: UInt64) -> Void = { _, _ in }
   }
@@ -184,6 +185,13 @@ final class Hub: BusListener, Lookouts, @unchecked Sendable {
       }
     case .append(let connection, let requestID, let message):
       // All sends of this turn share one call to the store.
+      do throws(RelayError) {
+        try services.throttles.send(
+          by: message.sender, message.device, to: message.room, bytes: message.request.message.bytes.count,
+          now: message.now)
+      } catch {
+        return loop.execute { self.perform(.appended(connection, requestID: requestID, .failure(error))) }
+      }
       if outbox.isEmpty { loop.execute { self.flush() } }
       outbox.append(message)
       senders.append((connection, requestID))

@@ -66,7 +66,7 @@ struct LookoutTests {
       let post = Post()
       post.lookout.withLock { $0 = one.lookout }
       one.local.add(post)
-      one.start([post], on: loop)
+      one.start([post], sharing: Throttles(settings, hits: Instruments(Metrics()).limits), on: loop)
       neighbours.append(one)
       posts.append(post)
     }

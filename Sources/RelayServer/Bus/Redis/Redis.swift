@@ -44,6 +44,11 @@ final class Redis: Sendable {
   /// Runs a body on the loop, where ``send(_:_:)`` may be called.
   func execute(_ body: @escaping @Sendable () -> Void) { loop.execute(body) }
 
+  /// Runs a body on the loop again and again.
+  func schedule(every interval: Duration, _ body: @escaping @Sendable () -> Void) -> EventLoop.Timer {
+    loop.schedule(every: interval, body)
+  }
+
   /// Whether commands can be given. Only on the loop.
   var isUp: Bool { commands.isUp }
 
