@@ -46,14 +46,14 @@ final class BenchRelay: BenchServer, @unchecked Sendable {
 
   /// - Parameter loops: event loops; one, because the targets are for a core.
   init(
-    loops: Int = 1, host: String = "127.0.0.1", store: StoreKind = .sqlite, tls certificate: Certificate? = nil,
+    loops: Int = 1, store: StoreKind = .sqlite, tls certificate: Certificate? = nil,
     counting calls: CallCounts? = nil
   ) async throws {
     folder = try Folder()
     let tls = certificate.map { ["--tls-certificate", $0.file, "--tls-key", $0.keyFile] } ?? []
     arguments = ["--data", folder.path + "/relay", "--loops", "\(loops)"] + Self.open + tls + store.relayArguments
     environment = calls?.environment ?? []
-    child = try Self.start(["--listen", "\(host):0"] + arguments, environment, in: folder)
+    child = try Self.start(["--listen", "127.0.0.1:0"] + arguments, environment, in: folder)
     guard let port = Child.port(from: folder.path + "/out") else {
       child.end(SIGKILL)
       throw Child.Failed(what: "the relay did not come up")

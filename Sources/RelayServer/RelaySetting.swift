@@ -74,9 +74,13 @@ package struct RelaySetting: Sendable {
       "postgres-url-file", \.postgresURLFile,
       "File whose first line says where the PostgreSQL database is: `postgresql://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full`.",
       isSecret: true),
-    optional(
-      "postgres-service", \.postgresService,
-      "Instead: a name in libpq's service file, with the password in its password file."),
+    RelaySetting(
+      name: "postgres-service",
+      documentation: "Instead: a name in libpq's service file, with the password in its password file.",
+      set: { configuration, text in
+        configuration.postgresService = text.isEmpty ? nil : text
+        return true
+      }, get: { $0.postgresService ?? "" }),
     number(
       "postgres-writers", \.postgresWriters, 1...64,
       "Connections that write to rooms' logs, and as many for other writes."),

@@ -1,4 +1,5 @@
 import CPostgres
+import Foundation
 import Glibc
 import Synchronization
 
@@ -93,6 +94,12 @@ package final class PostgresServer: Sendable {
     var pid: pid_t = 0
     guard posix_spawn(&pid, words[0], &actions, &attributes, arguments, environ) == 0 else {
       throw Failed(description: "no shell for the server")
+    }
+    // A dead child that nobody waits for keeps Swift Testing's exit tests waiting for theirs.
+    let child = pid
+    Thread.detachNewThread {
+      var status: Int32 = 0
+      waitpid(child, &status, 0)
     }
   }
 

@@ -34,7 +34,7 @@ struct SendLimitTests {
       let (one, other) = (try await alice.socket(), try await alice.socket())
       // All at once over one socket.
       let first = try await sent(6, over: one, to: room)
-      #expect(first.allSatisfy(\.isSent))
+      #expect(first.allSatisfy { $0.isSent })
       let second = try await sent(8, over: other, to: room)
       #expect(second.map(\.isSent) == [true, true, true, true, false, false, false, false])
       #expect(second.filter { !$0.isSent }.allSatisfy { (50_000...60_000).contains($0.wait) })
