@@ -16,8 +16,10 @@ extension StoreTables {
       request: SendRequest(
         sendID: request.sendID, kind: .commit, epoch: request.epoch, message: request.message.bytes),
       now: new.now)
+    // Locked first, so that a retry that another node is storing at this moment is waited for and found.
+    let found = try head(of: new.room)
     if let earlier = try earlierOutcome(message, from: sender) { return earlier }
-    guard let head = try head(of: new.room) else { throw RelayError.noSuchRoom }
+    guard let head = found else { throw RelayError.noSuchRoom }
     let isMember = try isMember(sender.account, of: head)
     if let invite = request.invite, !isMember {
       try use(invite, by: sender.account, in: head, now: new.now, epoch: request.epoch)
