@@ -4,24 +4,77 @@ import RelayProtocol
 
 // Making rooms, entering them, and the key packages that let others ask this device in.
 extension ChatClient {
-  func makeRoom(named name: String) async throws -> Room {
+  func makeRoom(_ settings: RoomSettings) async throws -> Room {
     let identity = try context.identity()
+    let state = RoomState(settings: settings, roles: [identity.user: .owner])
+    let (id, box) = try makeGroup(state, identity)
+    let request = CreateRoomRequest(room: id, joinRule: settings.joinPolicy.mirror)
+    let response = try await context.api.createRoom(request)
+    return try store(newRecord(id, name: settings.name, response.position, box), box)
+  }
+
+  private func makeGroup(_ state: RoomState, _ identity: Identity) throws -> (RoomID, GroupBox) {
     let id = RoomID(high: Random.uint64(), low: Random.uint64())
-    let state = RoomState(name: name, roles: [identity.user: .owner])
     let group = try Group.create(
       groupID: GroupID(id.bytes), suite: context.suite, identity: identity.client,
       capabilities: ClientContext.capabilities, extensions: state.extensions, lifetime: context.lifetime,
       policy: context.groupPolicy)
-    let box = GroupBox(group)
-    let response = try await context.api.createRoom(id)
-    let record = RoomRecord(
-      room: id, name: name, memberCount: 1, epoch: 0, position: response.position,
+    return (id, GroupBox(group))
+  }
+
+  private func newRecord(_ id: RoomID, name: String, _ position: StreamPosition, _ box: GroupBox) -> RoomRecord {
+    RoomRecord(
+      room: id, name: name, memberCount: 1, epoch: 0, position: position,
       authenticator: box.group.epochAuthenticator.withBytes { Array($0) }, now: context.now)
-    return try store(record, box)
+  }
+
+  // MARK: Rooms of two
+
+  /// The room of this account and another: the one that there is, or a new one.
+  ///
+  /// - Throws: as ``Room/invite(_:)``; `roomBusy` if the other makes it at this moment: try again.
+  public func directRoom(with username: String) async throws -> Room {
+    try await chatErrors {
+      let identity = try context.identity()
+      let pin = try await Trust(context: context).fetch(username: username)
+      guard pin.candidate == nil else { throw ChatError(.identityChanged, detail: pin.username) }
+      guard pin.user != identity.user else { throw ChatError(.invalidName, detail: "a room of two takes another") }
+      if let known = await directRoom(with: pin.user) {
+        // Its maker may have died before the other was in.
+        try await known.perform(.invite([pin]))
+        return known
+      }
+      let pair = RoomPair(identity.user, pin.user)
+      let state = RoomState(
+        settings: RoomSettings(name: ""), roles: [identity.user: .owner, pin.user: .owner], pair: pair)
+      let (id, box) = try makeGroup(state, identity)
+      let response = try await context.api.createRoom(CreateRoomRequest(room: id, direct: pin.user))
+      guard response.room == id else { return try await awaitRoom(response.room, with: pin) }
+      let room = try store(newRecord(id, name: pin.username, response.position, box), box)
+      roomsByID[room.id] = room
+      await follow(room)
+      try await room.perform(.invite([pin]))
+      return room
+    }
+  }
+
+  private func directRoom(with user: UserID) async -> Room? {
+    for room in roomsByID.values where await room.isDirect(with: user) { return room }
+    return nil
+  }
+
+  /// The other was first: its Welcome is on the way.
+  private func awaitRoom(_ id: RoomID, with pin: Pin) async throws -> Room {
+    for attempt in 0..<20 {
+      try await takeWelcomes()
+      if let room = roomsByID[id], await room.health == .good { return room }
+      try await context.environment.sleep(.milliseconds(50 * (attempt + 1)))
+    }
+    throw ChatError(.roomBusy, detail: "\(pin.username) has made the room and not brought this device in yet")
   }
 
   /// Puts a new room and its group on disk.
-  private func store(
+  func store(
     _ record: RoomRecord, _ box: GroupBox, also: (any StoreTransaction) throws -> Void = { _ in }
   ) throws -> Room {
     let saved = box.group.encodeState()
@@ -82,8 +135,8 @@ extension ChatClient {
     guard let state = RoomState.of(effects.extensions), state.extensions == effects.extensions else {
       throw ChatError(.identityInvalid, detail: "a room whose settings cannot be read")
     }
-    let users = try await checkMembers(effects)
-    guard let sender = LeafCheck.credential(of: effects.sender), state.role(of: sender.user) >= .admin else {
+    let users = try await checkMembers(effects.members)
+    guard let sender = LeafCheck.credential(of: effects.sender), state.mayInvite(sender.user, identity.user) else {
       throw ChatError(.identityInvalid, detail: "a Welcome from somebody who may not invite")
     }
     // Nobody from outside may put another group in the place of a room that works. Where this account was removed, it
@@ -93,7 +146,7 @@ extension ChatClient {
     }
     let box = GroupBox(pending.adopt())
     let record = RoomRecord(
-      room: waiting.room, name: state.name, memberCount: users.count, epoch: effects.epoch.rawValue,
+      room: waiting.room, name: try name(of: state), memberCount: users.count, epoch: effects.epoch.rawValue,
       position: waiting.position, authenticator: box.group.epochAuthenticator.withBytes { Array($0) },
       now: context.now)
     let room = try store(record, box) { store in
@@ -101,7 +154,7 @@ extension ChatClient {
       if !used.isLastResort { try store.remove(.keyPackage, used.reference) }
     }
     let by = try Trust(context: context).pin(of: sender.user)?.person
-    context.hub.tell([.joined(RoomChange(room: room.id, name: state.name, by: by))])
+    context.hub.tell([.joined(RoomChange(room: room.id, name: record.name, by: by))])
     return room
   }
 
@@ -122,17 +175,17 @@ extension ChatClient {
   }
 
   /// Checks that each leaf is a device of its account (design, section 2), after asking the relay who they are.
-  private func checkMembers(_ effects: JoinEffects) async throws -> Set<UserID> {
+  func checkMembers(_ members: [Member]) async throws -> Set<UserID> {
     let identity = try context.identity()
     let trust = Trust(context: context)
-    let credentials = effects.members.compactMap { LeafCheck.credential(of: $0) }
-    guard credentials.count == effects.members.count, LeafCheck.hasNoDoubles(credentials) else {
+    let credentials = members.compactMap { LeafCheck.credential(of: $0) }
+    guard credentials.count == members.count, LeafCheck.hasNoDoubles(credentials) else {
       throw ChatError(.identityInvalid, detail: "a room with a leaf that is no device of its account")
     }
     let users = Set(credentials.map(\.user))
     var pins: [UserID: Pin] = [:]
     for user in users where user != identity.user { pins[user] = try await trust.fetch(user: user) }
-    for member in effects.members {
+    for member in members {
       guard let credential = LeafCheck.credential(of: member) else { continue }
       if credential.user == identity.user {
         guard credential.entry == identity.device, credential.accountKey == identity.accountKey.publicKey else {
@@ -146,6 +199,13 @@ extension ChatClient {
       }
     }
     return users
+  }
+
+  /// What a room is called here: a room of two by the other's name.
+  func name(of state: RoomState) throws -> String {
+    guard let pair = state.pair, state.name.isEmpty else { return state.name }
+    let other = pair.other(than: try context.identity().user)
+    return try Trust(context: context).pin(of: other)?.username ?? "\(other)"
   }
 
   // MARK: Key packages
@@ -176,5 +236,15 @@ extension ChatClient {
     }
     _ = try await context.api.publish(
       KeyPackagesRequest(keyPackages: fresh.map(\.message), lastResort: last?.message))
+  }
+}
+
+extension RoomState {
+  /// Whether a Welcome from this member is one that the room's rules allow.
+  func mayInvite(_ sender: UserID, _ invited: UserID) -> Bool {
+    guard pair.map({ $0.contains(sender) && $0.contains(invited) }) ?? true, !banned.contains(invited) else {
+      return false
+    }
+    return role(of: sender) >= .admin || settings.joinPolicy == .open || sender == invited
   }
 }

@@ -55,9 +55,11 @@ extension ChatClient {
     try await takeWelcomes()
     // Taken before the question, so that a room made in between is not missed in the answer.
     let mine = Array(roomsByID.values)
+    try await resumeJoins()
     let known = try await context.api.rooms()
-    let byID = Dictionary(known.map { ($0.room, $0) }) { first, _ in first }
-    for room in mine {
+    let byID = Dictionary(known.rooms.map { ($0.room, $0) }) { first, _ in first }
+    for deleted in known.deleted ?? [] { try await takeDeletion(deleted) }
+    for room in mine where roomsByID[room.id] != nil {
       let health = await room.health
       guard let theirs = byID[room.id] else {
         if health != .left { try await room.lostMembership() }
@@ -65,6 +67,8 @@ extension ChatClient {
       }
       try await room.catchUp(theirs)
     }
+    // What others ask is answered as well as it goes, and again at the next look.
+    try? await answerRequests()
   }
 
   /// Follows a room on the open socket, or has the long poll begin again with it.
@@ -191,7 +195,8 @@ extension ChatClient {
       var cursors: [RoomCursor] = []
       for room in roomsByID.values where await room.health == .good { cursors.append(await room.cursor) }
       let asked = cursors
-      let task = Task { try await context.api.poll(asked, wait: Limits.longPollSeconds - 5) }
+      let seen = newestRequest
+      let task = Task { try await context.api.poll(asked, wait: Limits.longPollSeconds - 5, requests: seen) }
       poll = task
       let answer: PollResponse
       do {
@@ -205,9 +210,11 @@ extension ChatClient {
         if task.isCancelled, !Task.isCancelled, !isClosed { continue }
         throw error
       }
-      for id in answer.gone { try? await roomsByID[id]?.lostMembership() }
+      // A room may be gone because it was deleted: its list says which.
+      if !answer.gone.isEmpty { try await catchUp() }
       for theirs in answer.ahead { try await roomsByID[theirs.room]?.catchUp(theirs) }
       if answer.welcomes > 0 { try await takeWelcomes() }
+      if answer.requests ?? 0 > seen { try? await answerRequests() }
     }
   }
 }

@@ -11,6 +11,9 @@ public actor ChatClient {
   let nudge: AsyncStream<Void>.Continuation
   let gate = Gate()
   var poll: Task<PollResponse, any Error>?
+  /// How far requests to come into rooms were looked at, and which of them were told of.
+  var newestRequest: UInt64 = 0
+  var toldRequests: Set<JoinRequested> = []
 
   /// Opens the client, runs it beside `body`, and closes everything when `body` is done or the task is cancelled.
   ///
@@ -179,11 +182,19 @@ public actor ChatClient {
 
   /// Makes a room with this account as its owner.
   public func createRoom(named name: String) async throws -> Room {
-    try await chatErrors {
+    try await createRoom(RoomSettings(name: name))
+  }
+
+  /// Makes a room with these settings.
+  ///
+  /// - Throws: `invalidName` if the name is empty or a text too long.
+  public func createRoom(_ settings: RoomSettings) async throws -> Room {
+    let name = settings.name
+    return try await chatErrors {
       guard !name.isEmpty, name.utf8.count <= RoomState.maxName else {
         throw ChatError(.invalidName, detail: "a room's name has 1 to \(RoomState.maxName) bytes")
       }
-      let room = try await makeRoom(named: name)
+      let room = try await makeRoom(settings)
       roomsByID[room.id] = room
       await follow(room)
       return room

@@ -75,6 +75,7 @@ extension ChatError.Code {
   public static let identityChanged = Self(rawValue: "identity_changed")
   public static let identityInvalid = Self(rawValue: "identity_invalid")
   public static let internalError = Self(rawValue: "internal_error")
+  public static let invalidCode = Self(rawValue: "invalid_code")
   public static let invalidCredentials = Self(rawValue: "invalid_credentials")
   public static let invalidName = Self(rawValue: "invalid_name")
   public static let invalidPassword = Self(rawValue: "invalid_password")
@@ -94,6 +95,7 @@ extension ChatError.Code {
   public static let relayUnavailable = Self(rawValue: "relay_unavailable")
   public static let relayUnreachable = Self(rawValue: "relay_unreachable")
   public static let roomBusy = Self(rawValue: "room_busy")
+  public static let roomClosed = Self(rawValue: "room_closed")
   public static let roomNotFound = Self(rawValue: "room_not_found")
   public static let roomStopped = Self(rawValue: "room_stopped")
   public static let sessionEnded = Self(rawValue: "session_ended")
@@ -136,6 +138,8 @@ extension ChatError.Code {
     .identityInvalid: Entry(
       .trust, "an identity does not prove to be what the relay says", "do not go on; ask the user by another way"),
     .internalError: Entry(.bug, "something is wrong inside Kin", "report it with the file and line"),
+    .invalidCode: Entry(
+      .usage, "this is not a join code", "it has six characters of 2-9 and A-Z without I and O"),
     .invalidCredentials: Entry(.login, "the name or the password is wrong", "check both and try again"),
     .invalidName: Entry(.usage, "this is not a name that can be used", "3 to 32 of a-z, 0-9, dot, dash, underscore"),
     .invalidPassword: Entry(.usage, "this password cannot be used", "use 8 to 1024 bytes"),
@@ -158,6 +162,7 @@ extension ChatError.Code {
     .relayUnavailable: Entry(.tryAgain, "the relay is not ready", "try again soon", retryable: true),
     .relayUnreachable: Entry(.network, "the relay cannot be reached", "check the URL and the network", retryable: true),
     .roomBusy: Entry(.tryAgain, "others change this room all the time", "try again", retryable: true),
+    .roomClosed: Entry(.refused, "this room lets nobody in", "set its join policy to ask or open first"),
     .roomNotFound: Entry(.usage, "no such room here", "list the rooms; an invitation arrives with the next sync"),
     .roomStopped: Entry(
       .refused, "this room stands still since a change that was refused", "see what diagnose says of it"),

@@ -28,6 +28,8 @@ public actor Room: Identifiable {
   var flush: Task<Void, Never>?
   var deliveries: [Message.ID: [CheckedContinuation<Void, Never>]] = [:]
   var isCommitScheduled = false
+  /// Whether this device has asked to be added anew since it was started or came back.
+  var hasAskedBack = false
   /// The epoch in which the relay's list of members was last compared with the group's.
   var comparedEpoch: UInt64?
 

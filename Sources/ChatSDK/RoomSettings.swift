@@ -1,3 +1,5 @@
+public import RelayProtocol
+
 /// How somebody who is not invited comes into a room.
 public enum JoinPolicy: String, Sendable, Hashable, CaseIterable {
   /// Not at all: neither by code nor by link.
@@ -60,5 +62,72 @@ public struct Invite: Sendable, Hashable, Identifiable {
 
   public init(id: String, madeBy: Person, expires: Moment?, uses: Int?, used: Int) {
     (self.id, self.madeBy, self.expires, self.uses, self.used) = (id, madeBy, expires, uses, used)
+  }
+}
+
+/// A code of six characters by which others can ask to come into a room.
+public struct RoomCode: Sendable, Hashable {
+  public var code: String
+  public var expires: Moment
+  /// How many more may ask by it.
+  public var uses: Int
+
+  public init(code: String, expires: Moment, uses: Int) { (self.code, self.expires, self.uses) = (code, expires, uses) }
+}
+
+/// A room that its owner shows to everybody. Name and topic are the owner's words: make them harmless before showing them.
+public struct PublicRoom: Sendable, Hashable, Identifiable {
+  public var id: RoomID
+  public var name: String
+  public var topic: String
+  public var memberCount: Int
+  public var joinPolicy: JoinPolicy
+
+  public init(id: RoomID, name: String, topic: String, memberCount: Int, joinPolicy: JoinPolicy) {
+    (self.id, self.name, self.topic, self.memberCount, self.joinPolicy) = (id, name, topic, memberCount, joinPolicy)
+  }
+}
+
+/// A page of the relay's directory.
+public struct PublicRooms: Sendable, Hashable {
+  public var rooms: [PublicRoom]
+  /// Where the next page begins, if there is one.
+  public var next: String?
+
+  public init(rooms: [PublicRoom], next: String?) { (self.rooms, self.next) = (rooms, next) }
+}
+
+/// How a room stands.
+public struct RoomStatus: Sendable, Hashable, Identifiable {
+  public var id: RoomID
+  public var name: String
+  public var health: RoomHealth
+  /// This account's.
+  public var role: Role
+  public var settings: RoomSettings
+  /// Whether it is a room of two.
+  public var isDirect: Bool
+  public var members: Int
+  public var devices: Int
+  /// The MLS epoch and the last entry of the log, here and at the relay.
+  public var epoch: UInt64
+  public var sequence: UInt64
+  public var relayEpoch: UInt64?
+  public var relaySequence: UInt64?
+
+  public init(
+    id: RoomID, name: String, health: RoomHealth, role: Role, settings: RoomSettings, isDirect: Bool, members: Int,
+    devices: Int, epoch: UInt64, sequence: UInt64, relayEpoch: UInt64?, relaySequence: UInt64?
+  ) {
+    (self.id, self.name, self.health, self.role, self.settings) = (id, name, health, role, settings)
+    (self.isDirect, self.members, self.devices) = (isDirect, members, devices)
+    (self.epoch, self.sequence, self.relayEpoch, self.relaySequence) = (epoch, sequence, relayEpoch, relaySequence)
+  }
+}
+
+extension RoomCode {
+  init(_ response: CodeResponse) {
+    self.init(
+      code: response.code, expires: Moment(millisecondsSince1970: response.expires), uses: Int(response.uses))
   }
 }

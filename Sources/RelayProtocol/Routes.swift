@@ -218,7 +218,9 @@ public struct Route: Sendable {
   public static let subprotocol = "kin.v1"
 
   /// The path with its segments filled in, in order. Values must be identifiers or user names, which need no escapes.
-  public func path(_ values: String...) -> String {
+  public func path(_ values: String...) -> String { path(values) }
+
+  public func path(_ values: [String]) -> String {
     var rest = values[...]
     return path.split(separator: "/").map { segment in
       segment.hasPrefix("{") ? rest.popFirst() ?? String(segment) : String(segment)

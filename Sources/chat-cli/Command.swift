@@ -22,6 +22,8 @@ struct Command: Sendable {
   static let all: [Command] = [
     .register, .login, .logout, .whoami, .rooms, .roomCreate, .roomInvite, .roomRemove, .roomRole, .roomLeave,
     .roomMembers,
+    .roomStatus, .roomSet, .roomTopic, .roomRename, .roomBan, .roomUnban, .roomTransfer, .roomDelete, .roomCode,
+    .roomLink, .join, .roomRequests, .roomAdmit, .roomRefuse, .roomPublish, .roomWithdraw, .roomSearch,
     .send, .history, .watch, .chat, .verify, .doctor,
   ]
 

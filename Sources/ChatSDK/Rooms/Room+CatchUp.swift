@@ -22,6 +22,12 @@ extension Room {
       try context.store.write { try $0.add(finding) }
       context.hub.tell([.refused(finding)])
     }
+    if stored.health == .good, theirs.epoch > stored.epoch, theirs.position == machine.position, !isBehind {
+      // The whole log is read, and still the room is further: the missing step cannot be found in it.
+      try? await comeBack()
+    } else if stored.health == .stopped, stored.mayReturn {
+      try? await comeBack()
+    }
     if context.configuration.connection == .manual {
       try? await commitReceived()
       await flushOutbox()

@@ -21,7 +21,7 @@ extension Room {
     stored.leaving.removeAll { !after.contains($0) }
     if stored.health == .stopped {
       stored.health = .good
-      (stored.refused, stored.mayReplace) = (nil, false)
+      (stored.refused, stored.mayReplace, stored.mayReturn) = (nil, false, false)
       batch.events.append(.roomResumed(RoomChange(room: id, name: stored.name, by: by)))
     }
     try tellMembers(claim, by, after: after, in: store, &batch)

@@ -61,7 +61,7 @@ extension Room {
       return true
     }
     do throws(MLSError) { try box.group.merge(consume commit) } catch {
-      try stop(.invalidCommit, entry, "\(error.code)", mayReplace: false, in: store, &batch)
+      try stop(.invalidCommit, entry, "\(error.code)", mayReplace: false, mayReturn: true, in: store, &batch)
       return true
     }
     try entered(effects, claim, box, before: state, in: store, &batch)
@@ -75,15 +75,15 @@ extension Room {
 
   /// A commit is refused: the room stands still here, until another takes its place.
   func stop(
-    _ code: Finding.Code, _ entry: LogEntry, _ detail: String, mayReplace: Bool, in store: any StoreTransaction,
-    _ batch: inout Batch
+    _ code: Finding.Code, _ entry: LogEntry, _ detail: String, mayReplace: Bool, mayReturn: Bool = false,
+    in store: any StoreTransaction, _ batch: inout Batch
   ) throws {
     stored.health = .stopped
-    (stored.refused, stored.mayReplace) = (entry.sequence, mayReplace)
+    (stored.refused, stored.mayReplace, stored.mayReturn) = (entry.sequence, mayReplace, mayReturn)
     try note(code, entry, detail, in: store, &batch)
   }
 
-  private func pin(_ user: UserID, in store: any StoreTransaction) throws -> Pin? {
+  func pin(_ user: UserID, in store: any StoreTransaction) throws -> Pin? {
     let own = try context.identity()
     guard user == own.user else { return try store.decode(Pin.self, user.bytes) }
     guard let record = try store.decode(AccountRecord.self, AccountRecord.key) else { return nil }

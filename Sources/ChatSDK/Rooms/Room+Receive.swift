@@ -231,7 +231,8 @@ extension Room {
       // No reason to stop: nobody has vouched for the epoch that the entry claims.
       try note(.invalidCommit, entry, "of an epoch that this device has not reached", in: store, &batch)
     case _ where entry.kind == .commit && entry.epoch == stored.epoch:
-      try stop(.invalidCommit, entry, "damaged or forged: \(error.code)", mayReplace: true, in: store, &batch)
+      try stop(
+        .invalidCommit, entry, "damaged or forged: \(error.code)", mayReplace: true, mayReturn: true, in: store, &batch)
     default:
       try note(.undecryptable, entry, "damaged or forged: \(error.code)", in: store, &batch)
     }

@@ -24,6 +24,8 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case keyPackage = 8
   /// Ids of messages that were read, where the message itself is not kept.
   case username = 9
+  /// An own external commit of which it is not known yet whether the relay took it.
+  case pendingJoin = 20
 }
 
 package protocol StoreTransaction {
@@ -46,6 +48,9 @@ package protocol StoreTransaction {
   func put(_ entry: OutboxEntry) throws -> OutboxEntry
   func removeOutbox(_ number: UInt64) throws
   func outbox(of room: RoomID) throws -> [OutboxEntry]
+
+  /// Erases a room's keys, history and outbox.
+  func eraseRoom(_ room: RoomID) throws
 
   func add(_ finding: Finding) throws
   func findings(limit: Int) throws -> [Finding]

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import RelayProtocol
 package import WireCodec
 
@@ -138,6 +137,8 @@ package struct RoomRecord: StoredRecord {
   var refused: UInt64?
   /// Whether an admin's client may do that by itself.
   var mayReplace = false
+  /// Whether this device may be what is out of step, and comes back from outside.
+  var mayReturn = false
   /// Who asked to be taken out, until it is done.
   var leaving: [UserID] = []
 
@@ -164,6 +165,7 @@ package struct RoomRecord: StoredRecord {
     self.health = health
     refused = try reader.readBool() ? try reader.readUInt64() : nil
     mayReplace = try reader.readBool()
+    mayReturn = try reader.readBool()
     leaving = try reader.readList()
   }
 
@@ -180,6 +182,7 @@ package struct RoomRecord: StoredRecord {
     writer.write(refused != nil)
     if let refused { writer.write(refused) }
     writer.write(mayReplace)
+    writer.write(mayReturn)
     writer.writeList(leaving)
   }
 }
@@ -287,49 +290,6 @@ package struct OutboxEntry: WireCodable {
     writer.writeVector(hash)
     writer.write(message != nil)
     if let message { writer.writeVector(message.bytes) }
-  }
-}
-
-/// An own commit of which it is not known yet whether the relay took it.
-package struct PendingRecord: StoredRecord {
-  package static let kind = RecordKind.pendingCommit
-  package var key: [UInt8] { room.bytes }
-
-  package var room: RoomID
-  var epoch: UInt64
-  /// SHA-256 of the commit.
-  var hash: [UInt8]
-  /// The request as it is sent, the same bytes at each try.
-  private var request: [UInt8]
-  /// The commit with the new epoch's keys, as the group saves it.
-  var state: [UInt8]
-
-  init(room: RoomID, request: CommitRequest, state: [UInt8]) throws {
-    (self.room, epoch, self.state) = (room, request.epoch, state)
-    hash = ClientContext.hash(request.message.bytes)
-    self.request = Array(try JSONEncoder().encode(request))
-  }
-
-  func decodedRequest() throws(ChatError) -> CommitRequest {
-    do { return try JSONDecoder().decode(CommitRequest.self, from: Data(request)) } catch {
-      throw ChatError(.storeDamaged, underlying: error)
-    }
-  }
-
-  package init(from reader: inout Reader) throws(WireError) {
-    room = try RoomID(from: &reader)
-    epoch = try reader.readUInt64()
-    hash = try reader.readVector(max: 64)
-    request = try reader.readVector()
-    state = try reader.readVector()
-  }
-
-  package func encode(into writer: inout Writer) {
-    writer.write(room)
-    writer.write(epoch)
-    writer.writeVector(hash)
-    writer.writeVector(request)
-    writer.writeVector(state)
   }
 }
 

@@ -189,6 +189,16 @@ struct SealedTransaction: StoreTransaction {
     }
   }
 
+  func eraseRoom(_ room: RoomID) throws {
+    try beforeWrite?()
+    for kind in [RecordKind.room, .groupEpoch, .groupMessage, .pendingCommit, .pendingJoin] {
+      try remove(kind, room.bytes)
+    }
+    let key = hidden("room", room.bytes)
+    try database.execute("DELETE FROM message WHERE room = \(key)")
+    try database.execute("DELETE FROM outbox WHERE room = \(key)")
+  }
+
   // MARK: Findings
 
   private static let findingsKept: Int64 = 1000

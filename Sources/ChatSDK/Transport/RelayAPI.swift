@@ -33,13 +33,11 @@ struct RelayAPI: Sendable {
 
   // MARK: Rooms
 
-  func createRoom(_ room: RoomID) async throws -> RoomResponse {
-    try decode(try await authorized(.createRoom, body: encode(CreateRoomRequest(room: room))))
+  func createRoom(_ request: CreateRoomRequest) async throws -> RoomResponse {
+    try decode(try await authorized(.createRoom, body: encode(request)))
   }
 
-  func rooms() async throws -> [RoomResponse] {
-    (try decode(try await authorized(.rooms)) as RoomsResponse).rooms
-  }
+  func rooms() async throws -> RoomsResponse { try decode(try await authorized(.rooms)) }
 
   func room(_ room: RoomID) async throws -> RoomResponse { try decode(try await authorized(.room, "\(room)")) }
 
@@ -78,8 +76,8 @@ struct RelayAPI: Sendable {
 
   func deleteWelcome(_ id: UInt64) async throws { _ = try await authorized(.deleteWelcome, "\(id)") }
 
-  func poll(_ cursors: [RoomCursor], wait: Double) async throws -> PollResponse {
-    let request = PollRequest(cursors: cursors, wait: wait)
+  func poll(_ cursors: [RoomCursor], wait: Double, requests: UInt64? = nil) async throws -> PollResponse {
+    let request = PollRequest(cursors: cursors, wait: wait, requests: requests)
     return try decode(
       try await authorized(.poll, body: encode(request), timeout: .seconds(wait) + timeout))
   }
@@ -100,11 +98,11 @@ struct RelayAPI: Sendable {
     return try decode(try accepted(answer))
   }
 
-  private func authorized(
-    _ route: Route, _ value: String? = nil, query: [(name: String, value: String)] = [], body: [UInt8] = [],
+  func authorized(
+    _ route: Route, _ values: String..., query: [(name: String, value: String)] = [], body: [UInt8] = [],
     timeout: Duration? = nil
   ) async throws -> [UInt8] {
-    let path = value.map { route.path($0) } ?? route.path()
+    let path = values.isEmpty ? route.path() : route.path(values)
     var call = RelayCall(
       method: route.method.rawValue, path: path, query: query, body: body, timeout: timeout ?? self.timeout)
     let token = try await session.token(using: self)
@@ -128,13 +126,13 @@ struct RelayAPI: Sendable {
     throw ChatError(problem)
   }
 
-  private func encode(_ value: some Encodable) throws -> [UInt8] {
+  func encode(_ value: some Encodable) throws -> [UInt8] {
     do { return Array(try JSONEncoder().encode(value)) } catch {
       throw ChatError(.internalError, underlying: error)
     }
   }
 
-  private func decode<Value: Decodable>(_ bytes: [UInt8]) throws -> Value {
+  func decode<Value: Decodable>(_ bytes: [UInt8]) throws -> Value {
     do { return try JSONDecoder().decode(Value.self, from: Data(bytes)) } catch {
       throw ChatError(.protocolViolation)
     }
