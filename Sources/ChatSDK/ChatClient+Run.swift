@@ -7,6 +7,8 @@ extension ChatClient {
     try await chatErrors {
       try await catchUp()
       try await refillKeyPackages()
+      try await refreshContacts()
+      try await refreshProfiles()
     }
   }
 
@@ -132,6 +134,8 @@ extension ChatClient {
   private func upkeep() async throws {
     for room in roomsByID.values { await room.flushOutbox() }
     try await refillKeyPackages()
+    try await refreshContacts()
+    try await refreshProfiles()
   }
 
   /// Gives the socket a fresh token while the old one is good, so that the connection outlives it.
@@ -163,6 +167,11 @@ extension ChatClient {
       Task { try? await refillKeyPackages() }
     case .look(.rooms):
       Task { try? await catchUp() }
+    case .look(.contacts):
+      Task { try? await refreshContacts() }
+    case .presence(let news): try take(news)
+    case .profile(let user):
+      Task { try? await Trust(context: context).fetch(user: user) }
     case .refused(_, let code, _):
       // A follow was refused: without it nothing would come.
       throw ChatError(.relayUnreachable, detail: "frame refused with code \(code)")
@@ -215,6 +224,8 @@ extension ChatClient {
       for theirs in answer.ahead { try await roomsByID[theirs.room]?.catchUp(theirs) }
       if answer.welcomes > 0 { try await takeWelcomes() }
       if answer.requests ?? 0 > seen { try? await answerRequests() }
+      // Polls are woken by rooms; whom one knows changes seldom, and is looked at with each.
+      try await refreshContacts()
     }
   }
 }

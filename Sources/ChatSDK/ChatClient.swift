@@ -95,9 +95,12 @@ public actor ChatClient {
 
   /// Makes an account at the relay with this device as its first.
   ///
-  /// - Throws: `usernameTaken`, `invalidName`, `invalidPassword`, `registrationClosed`, `alreadyRegistered`.
+  /// - Throws: `usernameTaken`, `invalidName`, `invalidPassword`, `registrationClosed`, `invitationInvalid`,
+  ///   `alreadyRegistered`.
   @discardableResult
-  public func register(as username: String, password: Password) async throws -> Account {
+  public func register(
+    as username: String, password: Password, details: RegistrationDetails = RegistrationDetails()
+  ) async throws -> Account {
     try await chatErrors {
       guard Limits.isUsername(username) else { throw ChatError(.invalidName) }
       guard Limits.passwordLengths.contains(password.secret.count) else { throw ChatError(.invalidPassword) }
@@ -106,7 +109,9 @@ public actor ChatClient {
       let response: SessionResponse
       do {
         response = try await context.api.register(
-          RegisterRequest(username: username, password: password.text, deviceList: record.deviceList))
+          RegisterRequest(
+            username: username, password: password.text, email: details.email, phone: details.phone,
+            profile: details.profile?.body, invite: details.invite, deviceList: record.deviceList))
       } catch let error as ChatError where error == ChatError(.usernameTaken) {
         // An earlier try may have reached the relay without its answer reaching us: then this device may log in.
         do {
@@ -147,7 +152,7 @@ public actor ChatClient {
     return account
   }
 
-  /// Begins a new session for this store's account.
+  /// Begins a new session for this store's account, by its name or its email address.
   ///
   /// - Throws: `invalidCredentials`, `notRegistered`: a store without an account cannot log in, since its keys are
   ///   nowhere else.

@@ -44,6 +44,8 @@ extension ChatError {
       switch RelayCode(text: problem.code) {
       case .usernameTaken?: .usernameTaken
       case .registrationClosed?: .registrationClosed
+      case .invitationInvalid?: .invitationInvalid
+      case .accountDisabled?: .accountDisabled
       case .invalidCredentials?: .invalidCredentials
       case .unauthenticated?, .tokenExpired?, .sessionEnded?: .sessionEnded
       case .userNotFound?: .userNotFound

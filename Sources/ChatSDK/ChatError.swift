@@ -66,6 +66,12 @@ public struct ChatError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 extension ChatError.Code {
+  public static let accountDisabled = Self(rawValue: "account_disabled")
+  public static let contactBlocked = Self(rawValue: "contact_blocked")
+  public static let invitationInvalid = Self(rawValue: "invitation_invalid")
+  public static let invalidProfile = Self(rawValue: "invalid_profile")
+  public static let noSuchContact = Self(rawValue: "no_such_contact")
+  public static let sessionNotFound = Self(rawValue: "session_not_found")
   public static let alreadyRegistered = Self(rawValue: "already_registered")
   public static let ambiguousRoom = Self(rawValue: "ambiguous_room")
   public static let banned = Self(rawValue: "banned")
@@ -126,6 +132,13 @@ extension ChatError.Code {
   }
 
   private static let entries: [Self: Entry] = [
+    .accountDisabled: Entry(.refused, "the account is not active", "ask the relay's operator"),
+    .contactBlocked: Entry(.refused, "this user is blocked by you", "unblock them first"),
+    .invitationInvalid: Entry(.refused, "the invitation is not good, or the relay asks for one", "ask for a new one"),
+    .invalidProfile: Entry(
+      .usage, "this profile cannot be used", "a name of at most 64 plain characters, an avatar as an https URL"),
+    .noSuchContact: Entry(.usage, "there is no such contact or request", "list the contacts"),
+    .sessionNotFound: Entry(.usage, "there is no such session", "list the sessions"),
     .alreadyRegistered: Entry(.usage, "this store has an account already", "use another store for another account"),
     .ambiguousRoom: Entry(.usage, "more than one room has this name", "give the room's id instead"),
     .banned: Entry(.refused, "banned from this room", "an admin can lift the ban with unban"),

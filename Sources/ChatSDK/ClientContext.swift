@@ -35,7 +35,8 @@ final class ClientContext: Sendable {
   let transport: any RelayTransport
   let session: Session
   let api: RelayAPI
-  let hub = EventHub()
+  let hub: EventHub
+  let profiles: ProfileBook
   private let current: Mutex<Identity?>
   private let socket = Mutex<SocketLink?>(nil)
 
@@ -45,6 +46,9 @@ final class ClientContext: Sendable {
   ) throws {
     (self.configuration, self.environment, self.store) = (configuration, environment, store)
     self.transport = transport
+    let profiles = ProfileBook(try store.read { try $0.all(ProfileRecord.self) })
+    self.profiles = profiles
+    hub = EventHub { profiles.named($0) }
     session = try Session(store: store, now: environment.now)
     api = RelayAPI(transport: transport, session: session, timeout: configuration.timeout)
     let record = try store.read { try $0.decode(AccountRecord.self, AccountRecord.key) }

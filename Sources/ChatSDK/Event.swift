@@ -38,6 +38,12 @@ public enum Event: Sendable {
   case identityChanged(IdentityChange)
   /// A contact, or this account, has a device that was not there before.
   case newDevice(DeviceChange)
+  /// Contacts or requests are others than before, whoever changed them.
+  case contactsChanged([ContactChange])
+  /// A contact or room mate came, went, or shows something else.
+  case presence(Presence)
+  /// A contact or room mate wants to be called otherwise, or has another avatar.
+  case profileChanged(Person)
   /// The relay's word and the group's state differ; the group's state counts.
   case relayMismatch(Finding)
   /// An entry of a room's log could not be read, and why.
@@ -60,7 +66,7 @@ public enum Event: Sendable {
     case .roleChanged(let change): change.room
     case .joinRequested(let request): request.room
     case .relayMismatch(let finding), .undecryptable(let finding), .refused(let finding): finding.room
-    case .identityChanged, .newDevice, .connection: nil
+    case .identityChanged, .newDevice, .connection, .contactsChanged, .presence, .profileChanged: nil
     }
   }
 }

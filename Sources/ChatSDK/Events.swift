@@ -34,6 +34,10 @@ final class EventHub: Sendable {
   }
 
   private let state = Mutex(State())
+  /// What is added to each event as it goes out.
+  private let completed: @Sendable (Event) -> Event
+
+  init(_ completed: @escaping @Sendable (Event) -> Event = { $0 }) { self.completed = completed }
 
   /// A new listener, for the events that `accepts` lets through.
   func events(where accepts: @escaping @Sendable (Event) -> Bool) -> Events {
@@ -53,7 +57,7 @@ final class EventHub: Sendable {
   func tell(_ events: [Event]) {
     guard !events.isEmpty else { return }
     let listeners = state.withLock { Array($0.listeners.values) }
-    for event in events {
+    for event in events.map(completed) {
       for listener in listeners where listener.accepts(event) { listener.continuation.yield(event) }
     }
   }

@@ -27,13 +27,26 @@ extension RoomID {
 }
 
 /// A user as this client knows it: the id that the MLS leaf proves, and the name that goes with it.
+///
+/// Two are equal if id and name are: what a person wants to be called is not part of who it is.
 public struct Person: Sendable, Hashable, CustomStringConvertible {
   public var id: UserID
   public var username: String
+  /// From the person's profile, where it is known: it proves nothing, and others may have the same.
+  public var displayName: String?
 
   public init(id: UserID, username: String) { (self.id, self.username) = (id, username) }
 
   public var description: String { username }
+
+  public static func == (left: Person, right: Person) -> Bool {
+    left.id == right.id && left.username == right.username
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(id)
+    hasher.combine(username)
+  }
 }
 
 /// This account on this device.

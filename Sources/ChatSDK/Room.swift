@@ -65,7 +65,7 @@ public actor Room: Identifiable {
       return pins.map { user, known in
         let username = user == own ? (try? context.identity().username) : known.0?.username
         return RoomMember(
-          person: Person(id: user, username: username ?? "\(user)"), role: state.role(of: user),
+          person: context.profiles.named(Person(id: user, username: username ?? "\(user)")), role: state.role(of: user),
           deviceCount: known.1, isVerified: known.0?.isVerified ?? false, isSelf: user == own)
       }.sorted { ($0.person.username, $0.person.id.text) < ($1.person.username, $1.person.id.text) }
     }
@@ -101,7 +101,9 @@ public actor Room: Identifiable {
     try await chatErrors {
       let bound = before.map { min($0, UInt64(Int64.max)) } ?? UInt64(Int64.max)
       return try context.store.read { store in
-        try store.messages(in: id, before: bound, limit: max(0, min(limit, 100_000))).reversed().map(\.message)
+        try store.messages(in: id, before: bound, limit: max(0, min(limit, 100_000))).reversed().map {
+          context.profiles.named($0.message)
+        }
       }
     }
   }

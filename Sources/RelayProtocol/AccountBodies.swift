@@ -3,12 +3,21 @@ public struct RegisterRequest: Codable, Sendable {
   public var username: String
   public var password: String
   public var email: String?
+  /// `+` and 6 to 15 digits.
+  public var phone: String?
+  public var profile: ProfileBody?
+  /// The token of an invitation, where the relay asks for one.
+  public var invite: String?
   /// The account's first ``SignedDeviceList``, encoded: number 1, with exactly the registering device. It names the
   /// user id, which the client draws at random.
   public var deviceList: Base64URL
 
-  public init(username: String, password: String, email: String? = nil, deviceList: [UInt8]) {
+  public init(
+    username: String, password: String, email: String? = nil, phone: String? = nil, profile: ProfileBody? = nil,
+    invite: String? = nil, deviceList: [UInt8]
+  ) {
     (self.username, self.password, self.email) = (username, password, email)
+    (self.phone, self.profile, self.invite) = (phone, profile, invite)
     self.deviceList = Base64URL(deviceList)
   }
 }
@@ -57,9 +66,16 @@ public struct AccountResponse: Codable, Sendable {
   /// `user`, `moderator` or `admin`.
   public var role: String
   public var device: DeviceID
+  public var phone: String?
+  public var profile: ProfileBody
+  public var presence: PresenceRequest
 
-  public init(user: UserID, username: String, email: String?, role: String, device: DeviceID) {
+  public init(
+    user: UserID, username: String, email: String?, role: String, device: DeviceID, phone: String?,
+    profile: ProfileBody, presence: PresenceRequest
+  ) {
     (self.user, self.username, self.email, self.role, self.device) = (user, username, email, role, device)
+    (self.phone, self.profile, self.presence) = (phone, profile, presence)
   }
 }
 
@@ -69,9 +85,12 @@ public struct UserResponse: Codable, Sendable {
   public var username: String
   /// The newest ``SignedDeviceList``, encoded.
   public var deviceList: Base64URL
+  /// Shown to contacts and room mates only.
+  public var profile: ProfileBody?
 
-  public init(user: UserID, username: String, deviceList: [UInt8]) {
+  public init(user: UserID, username: String, deviceList: [UInt8], profile: ProfileBody? = nil) {
     (self.user, self.username, self.deviceList) = (user, username, Base64URL(deviceList))
+    self.profile = profile
   }
 }
 

@@ -21,6 +21,13 @@ public enum Limits {
   /// An application message may name the room's epoch or one of this many before it.
   public static let pastEpochs: UInt64 = 3
   public static let token = 4096
+  /// For how long the answer to a refresh may have been lost, in milliseconds.
+  public static let refreshGrace: UInt64 = 60_000
+  public static let displayName = 64
+  public static let avatarURL = 512
+  /// Users in one question for presence.
+  public static let presenceQuery = 500
+  public static let inviteToken = 64
   public static let longPollSeconds: Double = 30
   public static let usernameLengths = 3...32
   public static let passwordLengths = 8...1024

@@ -47,6 +47,10 @@ public struct RelayCode: Sendable {
   public static let inviteInvalid = RelayCode("invite_invalid", 40, 404)
   /// The room has no group info of its present epoch: ask to be added instead.
   public static let noGroupInfo = RelayCode("no_group_info", 41, 409)
+  /// The token of an invitation is unknown, used up, expired or revoked; or the relay asks for one.
+  public static let invitationInvalid = RelayCode("invitation_invalid", 50, 403)
+  /// Who logs in is who they say, but the account was disabled, locked or deleted.
+  public static let accountDisabled = RelayCode("account_disabled", 51, 403)
 
   public static let all: [RelayCode] = [
     .invalidRequest, .unauthenticated, .tokenExpired, .sessionEnded, .invalidCredentials, .forbidden, .notFound,
@@ -54,6 +58,7 @@ public struct RelayCode: Sendable {
     .epochUnknown, .deviceListConflict, .incarnationChanged, .sendIDReused, .alreadyMember, .noKeyPackage, .tooLarge,
     .rateLimited, .internalError, .unavailable, .deviceUnknown, .registrationClosed, .invalidSignature,
     .inviteInvalid, .noGroupInfo,
+    .invitationInvalid, .accountDisabled,
   ]
 
   public init?(text: String) {

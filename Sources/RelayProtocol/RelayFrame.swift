@@ -16,6 +16,10 @@ public enum RelayFrame: WireCodable, Hashable {
   case behind(room: RoomID, last: StreamPosition)
   /// Something that is not in a room's log waits to be fetched.
   case look(Subject)
+  /// A contact or room mate comes, goes, or shows something else.
+  case presence(PresenceNews)
+  /// A contact or room mate has another profile: ask for it.
+  case profile(UserID)
 
   public enum Subject: UInt8, Sendable {
     /// A Welcome waits for this device.
@@ -24,6 +28,8 @@ public enum RelayFrame: WireCodable, Hashable {
     case keyPackages = 2
     /// Somebody asks to come into a room, or a room was deleted.
     case rooms = 3
+    /// The caller's contacts have changed.
+    case contacts = 4
   }
 
   public init(from reader: inout Reader) throws(WireError) {
@@ -48,6 +54,10 @@ public enum RelayFrame: WireCodable, Hashable {
     case 135:
       guard let subject = Subject(rawValue: try reader.readUInt8()) else { throw WireError(.invalidValue) }
       self = .look(subject)
+    case 140:
+      self = .presence(try PresenceNews(from: &reader))
+    case 141:
+      self = .profile(try UserID(from: &reader))
     default:
       throw WireError(.invalidValue)
     }
@@ -83,7 +93,38 @@ public enum RelayFrame: WireCodable, Hashable {
     case .look(let subject):
       writer.write(UInt8(135))
       writer.write(subject.rawValue)
+    case .presence(let news):
+      writer.write(UInt8(140))
+      writer.write(news)
+    case .profile(let user):
+      writer.write(UInt8(141))
+      writer.write(user)
     }
+  }
+}
+
+/// How a person stands, for those who may see it.
+public struct PresenceNews: WireCodable, Hashable {
+  public var user: UserID
+  public var status: PresenceStatus
+  /// Milliseconds since 1970, in whole minutes; 0 where it is not known.
+  public var lastSeen: UInt64
+
+  public init(user: UserID, status: PresenceStatus, lastSeen: UInt64) {
+    (self.user, self.status, self.lastSeen) = (user, status, lastSeen)
+  }
+
+  public init(from reader: inout Reader) throws(WireError) {
+    user = try UserID(from: &reader)
+    guard let status = PresenceStatus(rawValue: try reader.readUInt8()) else { throw WireError(.invalidValue) }
+    self.status = status
+    lastSeen = try reader.readUInt64()
+  }
+
+  public func encode(into writer: inout Writer) {
+    writer.write(user)
+    writer.write(status.rawValue)
+    writer.write(lastSeen)
   }
 }
 

@@ -97,10 +97,13 @@ public struct Route: Sendable {
   public static let register = Route(
     .post, "/v1/accounts", .none, "Makes an account, its first device and a session.", takes: RegisterRequest.self,
     gives: SessionResponse.self, status: 201,
-    refuses: [.usernameTaken, .registrationClosed, .invalidSignature, .deviceListConflict], givesWay: true)
+    refuses: [
+      .usernameTaken, .registrationClosed, .invitationInvalid, .accountDisabled, .deviceUnknown, .invalidSignature,
+      .deviceListConflict,
+    ], givesWay: true)
   public static let logIn = Route(
     .post, "/v1/sessions", .none, "Begins a session of a device that the account lists.", takes: LoginRequest.self,
-    gives: SessionResponse.self, status: 201, refuses: [.invalidCredentials, .deviceUnknown])
+    gives: SessionResponse.self, status: 201, refuses: [.invalidCredentials, .accountDisabled, .deviceUnknown])
   public static let refresh = Route(
     .post, "/v1/sessions/refresh", .none, "Gives new tokens for a refresh token, which works once.",
     takes: RefreshRequest.self, gives: SessionResponse.self, refuses: [.sessionEnded, .userNotFound])
@@ -110,6 +113,29 @@ public struct Route: Sendable {
     .get, "/v1/accounts/me", .session, "The caller's account.", gives: AccountResponse.self, refuses: [.userNotFound])
   public static let user = Route(
     .get, "/v1/users/{user}", .session, "A user, by name or id, with the signed device list.", gives: UserResponse.self)
+  public static let putProfile = Route(
+    .put, "/v1/profile", .session, "What others see of the caller besides the name.", takes: ProfileBody.self,
+    refuses: [.userNotFound])
+  public static let sessions = Route(
+    .get, "/v1/sessions", .session, "The caller's sessions, on all devices.", gives: SessionsResponse.self)
+  public static let endSessions = Route(
+    .delete, "/v1/sessions", .session, "Ends all sessions of the caller and their sockets, this one too.",
+    refuses: [.userNotFound])
+  public static let endSession = Route(
+    .delete, "/v1/sessions/{session}", .session, "Ends one of the caller's sessions and its sockets.",
+    refuses: [.userNotFound])
+  public static let contacts = Route(
+    .get, "/v1/contacts", .session, "The caller's contacts and requests, by state.", gives: ContactsResponse.self)
+  public static let changeContact = Route(
+    .post, "/v1/contacts/{user}/{change}", .session,
+    "Does one of request, accept, decline, remove, block, unblock. Who cannot be reached is as one who does not exist.",
+    refuses: [.forbidden, .tooLarge])
+  public static let putPresence = Route(
+    .put, "/v1/presence", .session, "What the caller shows while connected, and whether at all.",
+    takes: PresenceRequest.self, refuses: [.userNotFound])
+  public static let queryPresence = Route(
+    .post, "/v1/presence/query", .session, "How users stand whose presence the caller may see; others are left out.",
+    takes: PresenceQuery.self, gives: PresenceResponse.self)
   public static let putDevices = Route(
     .put, "/v1/devices", .session, "The next version of the caller's signed device list.",
     takes: DeviceListRequest.self, refuses: [.invalidSignature, .deviceListConflict])
@@ -207,7 +233,8 @@ public struct Route: Sendable {
     answer: .upgrade, refuses: [.unauthenticated, .tokenExpired, .sessionEnded, .forbidden])
 
   public static let all: [Route] = [
-    .live, .ready, .openAPI, .register, .logIn, .refresh, .logOut, .me, .user, .putDevices, .publishKeyPackages,
+    .live, .ready, .openAPI, .register, .logIn, .refresh, .logOut, .me, .user, .putProfile, .sessions, .endSessions,
+    .endSession, .contacts, .changeContact, .putPresence, .queryPresence, .putDevices, .publishKeyPackages,
     .countKeyPackages, .claimKeyPackages, .createRoom, .rooms, .room, .members, .send, .commit, .leave, .join,
     .groupInfo, .invite, .code, .newCode, .revokeCode, .ask, .requests, .askBack, .refuseRequest, .deleteRoom,
     .publishRoom, .withdrawRoom, .directory, .log,

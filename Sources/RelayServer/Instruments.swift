@@ -89,7 +89,7 @@ enum StoreWork: MetricLabel {
 
 /// Which limit was hit, as a label.
 enum LimitKind: MetricLabel {
-  case requests, visits, registrations, logins, claims, codes, sends, bytes, frames, connections
+  case requests, visits, registrations, logins, claims, codes, contacts, sends, bytes, frames, connections
 
   static var labelName: StaticString { "kind" }
   var labelValue: StaticString {
@@ -100,6 +100,7 @@ enum LimitKind: MetricLabel {
     case .logins: "logins"
     case .claims: "claims"
     case .codes: "codes"
+    case .contacts: "contacts"
     case .sends: "sends"
     case .bytes: "bytes"
     case .frames: "frames"

@@ -19,6 +19,7 @@ package final class Relay: Sendable {
     let store: any RelayStore
     let neighbours: Neighbours
     let passwords: Passwords
+    let admin: AdminSocket
     let polls: PollBoard
     let hubs: [Hub]
     let server: HTTPServer
@@ -28,6 +29,7 @@ package final class Relay: Sendable {
     let monitor: Monitor
     let metricsPort: UInt16
     let sweeper: Task<Void, Never>
+    let presence: Task<Void, Never>
   }
 
   /// - Parameter clock: milliseconds since 1970; tests may give their own.
@@ -65,7 +67,7 @@ package final class Relay: Sendable {
     guard mkdir(data, 0o700) == 0 || errno == EEXIST else {
       throw RelayError(.unavailable, "the data folder cannot be made")
     }
-    let keys = try TokenKeys.load(file: data + "/token-keys")
+    let keys = try TokenKeyRing(file: data + "/token-keys")
     let store = try configuration.openStore(metrics: metrics)
     do {
       let running = try await assemble(store, keys)
@@ -77,7 +79,7 @@ package final class Relay: Sendable {
     }
   }
 
-  private func assemble(_ store: any RelayStore, _ keys: TokenKeys) async throws(RelayError) -> Running {
+  private func assemble(_ store: any RelayStore, _ keys: TokenKeyRing) async throws(RelayError) -> Running {
     let settings = configuration
     let tls = try makeTLS()
     let passwords = try Passwords(
@@ -87,9 +89,10 @@ package final class Relay: Sendable {
     let neighbours = try Neighbours(settings, store: store, metrics: metrics, log: sink)
     let bus = neighbours.bus
     let live = LiveSessions(store: store)
-    let tokens = AccessTokens(keys: keys, issuer: settings.issuer, audience: settings.audience)
+    let tokens = AccessTokens(ring: keys, issuer: settings.issuer, audience: settings.audience)
     let authenticator = Authenticator(tokens: tokens, sessions: live, now: clock)
-    let counts = ConnectionCounts(limit: settings.connectionsPerAccount)
+    let presence = PresenceKeeper(store: store, leases: LocalPresence(), bus: bus, now: clock)
+    let counts = ConnectionCounts(limit: settings.connectionsPerAccount, presence: presence)
     let instruments = Instruments(metrics)
     let writer = LogWriter(store: store, bus: bus, instruments: instruments)
     let monitor = Monitor(
@@ -115,13 +118,26 @@ package final class Relay: Sendable {
     let api = API(
       API.Services(
         configuration: settings, store: store, bus: bus, writer: writer, tokens: tokens, authenticator: authenticator,
-        passwords: passwords, polls: polls, counts: counts, throttles: throttles,
+        passwords: passwords, polls: polls, counts: counts, presence: presence,
+        throttles: throttles,
         instruments: instruments,
         monitor: monitor,
         hubs: Dictionary(uniqueKeysWithValues: hubs.map { (ObjectIdentifier($0.loop), $0) }), timers: loops.loops[0],
         now: clock),
       log: Log("api", to: sink))
     let server = HTTPServer(configuration: serverConfiguration(tls), loops: loops.loops, handler: api)
+    let admin: AdminSocket
+    do throws(RelayError) {
+      admin = try adminSocket(
+        Admin(
+          store: store, bus: bus, keys: keys, tokenLifetime: settings.accessTokenLifetime.wholeMilliseconds, now: clock)
+      )
+    } catch {
+      await neighbours.close()
+      passwords.close()
+      await loops.shutdown()
+      throw error
+    }
     do {
       let metricsPort = try await monitor.start(
         metricsAt: settings.metricsAddress, on: loops.loops[0], connections: server)
@@ -132,18 +148,23 @@ package final class Relay: Sendable {
         store: store, retention: Retention(settings), interval: settings.retentionInterval,
         erased: instruments.erased, log: Log("sweep", to: sink), now: clock)
       return Running(
-        loops: loops, store: store, neighbours: neighbours, passwords: passwords, polls: polls, hubs: hubs,
-        server: server, tls: tls,
-        api: api, port: address.port, monitor: monitor, metricsPort: metricsPort,
-        sweeper: Task { await sweeper.run() })
+        loops: loops, store: store, neighbours: neighbours, passwords: passwords, admin: admin, polls: polls,
+        hubs: hubs,
+        server: server, tls: tls, api: api, port: address.port, monitor: monitor, metricsPort: metricsPort,
+        sweeper: Task { await sweeper.run() }, presence: Task { await presence.run() })
     } catch {
       await monitor.stop()
+      await admin.close()
       await neighbours.close()
       passwords.close()
       await loops.shutdown()
       if let error = error as? RelayError { throw error }
       throw RelayError(.unavailable, "the address cannot be listened on")
     }
+  }
+
+  private func adminSocket(_ admin: Admin) throws(RelayError) -> AdminSocket {
+    try AdminSocket(folder: configuration.dataDirectory) { await admin.answer($0, actor: $1) }
   }
 
   private func makeTLS() throws(RelayError) -> TLSServerContext? {
@@ -228,7 +249,9 @@ package final class Relay: Sendable {
     guard let running else { return }
     running.monitor.beginStopping()
     log.info("stopping")
+    await running.admin.close()
     running.sweeper.cancel()
+    running.presence.cancel()
     running.polls.close()
     await running.server.drain(deadline: deadline ?? configuration.shutdownTimeout)
     for hub in running.hubs { hub.stop() }

@@ -27,7 +27,7 @@ package struct RelayConfiguration: Sendable {
   package var accessTokenLifetime = Duration.seconds(600)
   package var sessionLifetime = Duration.seconds(90 * 86_400)
 
-  package var isRegistrationOpen = true
+  package var registration = Registration.open
   package var passwordPasses = 2
   package var passwordMemoryKiB = 65_536
   package var passwordWorkers = 2
@@ -110,4 +110,12 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
   package init(host: String, port: UInt16) { (self.host, self.port) = (host, port) }
 
   package var description: String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+/// Who may make an account.
+package enum Registration: String, Sendable, CaseIterable {
+  case open
+  /// Who has the token of an invitation.
+  case invite
+  case closed
 }

@@ -97,12 +97,13 @@ package struct RelaySetting: Sendable {
     duration(
       "session-lifetime", \.sessionLifetime, 60...315_360_000, "How long a session lasts without being refreshed."),
     RelaySetting(
-      name: "registration", documentation: "`open`: anyone may make an account. `closed`: nobody.",
+      name: "registration",
+      documentation: "`open`: anyone may make an account. `invite`: who has an invitation's token. `closed`: nobody.",
       set: { configuration, text in
-        guard text == "open" || text == "closed" else { return false }
-        configuration.isRegistrationOpen = text == "open"
+        guard let registration = Registration(rawValue: text) else { return false }
+        configuration.registration = registration
         return true
-      }, get: { $0.isRegistrationOpen ? "open" : "closed" }),
+      }, get: { $0.registration.rawValue }),
     number("password-passes", \.passwordPasses, 1...64, "Passes of Argon2id over its memory."),
     number("password-memory-kib", \.passwordMemoryKiB, 8...1_048_576, "Memory of one Argon2id hash, in KiB."),
     number("password-workers", \.passwordWorkers, 1...64, "Passwords hashed at the same time; each takes that memory."),

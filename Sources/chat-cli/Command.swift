@@ -20,7 +20,9 @@ struct Command: Sendable {
 
   /// Every command, in the order of the help.
   static let all: [Command] = [
-    .register, .login, .logout, .whoami, .rooms, .roomCreate, .roomInvite, .roomRemove, .roomRole, .roomLeave,
+    .register, .login, .logout, .whoami, .sessions, .sessionsLogout, .profile, .profileSet,
+    .contacts, .contactsRequest, .contactsAccept, .contactsDecline, .contactsRemove, .contactsBlock, .contactsUnblock,
+    .presence, .presenceSet, .rooms, .roomCreate, .roomInvite, .roomRemove, .roomRole, .roomLeave,
     .roomMembers,
     .roomStatus, .roomSet, .roomTopic, .roomRename, .roomBan, .roomUnban, .roomTransfer, .roomDelete, .roomCode,
     .roomLink, .join, .roomRequests, .roomAdmit, .roomRefuse, .roomPublish, .roomWithdraw, .roomSearch,

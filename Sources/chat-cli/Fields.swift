@@ -11,7 +11,17 @@ enum Fields {
   }
 
   static func person(_ person: Person) -> JSON {
-    .object([("username", .string(person.username)), ("user", .string(person.id.text))])
+    var fields: [(String, JSON)] = [("username", .string(person.username)), ("user", .string(person.id.text))]
+    if let name = person.displayName { fields.append(("displayName", .string(name))) }
+    return .object(fields)
+  }
+
+  static func presence(_ presence: Presence) -> [(String, JSON)] {
+    [
+      ("type", .string("presence")), ("person", person(presence.person)),
+      ("status", .string(presence.status.rawValue)),
+      ("lastSeen", presence.lastSeen.map { .number($0.millisecondsSince1970) } ?? .null),
+    ]
   }
 
   static func message(_ message: Message) -> [(String, JSON)] {
@@ -98,6 +108,20 @@ enum Fields {
     case .relayMismatch(let finding): Fields.finding(finding, type: "relay_mismatch")
     case .undecryptable(let finding): Fields.finding(finding, type: "undecryptable")
     case .refused(let finding): Fields.finding(finding, type: "refused")
+    case .contactsChanged(let changes):
+      [
+        ("type", .string("contacts_changed")),
+        (
+          "changes",
+          .array(
+            changes.map { change in
+              .object([("person", person(change.person)), ("state", .optional(change.state?.rawValue))])
+            })
+        ),
+      ]
+    case .presence(let presence): Fields.presence(presence)
+    case .profileChanged(let person):
+      [("type", .string("profile_changed")), ("person", Fields.person(person))]
     case .connection(let state): [("type", .string("connection")), ("state", .string(state.rawValue))]
     }
   }

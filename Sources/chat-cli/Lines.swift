@@ -56,11 +56,14 @@ enum Lines {
     case .memberRemoved(let change): "* \(name(change.member)) was removed by \(name(change.by))"
     case .memberLeft(let change): "* \(name(change.member)) left"
     case .identityChanged(let change):
-      "! the identity of \(name(change.person)) changed: compare safety numbers (`chat-cli verify \(name(change.person))`)"
+      "! the identity of \(name(change.person)) changed: compare safety numbers (`chat-cli verify \(SafeText.line(change.person.username))`)"
     case .newDevice(let change): "* \(name(change.person)) has a new device: \(SafeText.line(change.name))"
     case .relayMismatch(let finding): "! the relay's word differs from the room's: \(SafeText.line(finding.detail))"
     case .undecryptable(let finding): "! an entry could not be read: \(SafeText.line(finding.detail))"
     case .refused(let finding): "! refused: \(SafeText.line(finding.detail))"
+    case .contactsChanged(let changes): changes.map(contact).joined(separator: "\n")
+    case .presence(let presence): "* \(Lines.presence(presence))"
+    case .profileChanged(let person): "* \(SafeText.line(person.username)) is now shown as \(name(person))"
     case .connection(let state): "* \(state.rawValue)"
     }
   }
@@ -69,7 +72,30 @@ enum Lines {
     change.changed.map { $0.rawValue.split(separator: "_").joined(separator: " ") }.sorted().joined(separator: ", ")
   }
 
-  static func name(_ person: Person) -> String { SafeText.line(person.username) }
+  /// The name that others reach a person by, and before it what the person wants to be called. Only the former is unique,
+  /// so it always stands there, and nothing of the latter can look like its end.
+  static func name(_ person: Person) -> String {
+    guard let wanted = person.displayName, !wanted.isEmpty else { return SafeText.line(person.username) }
+    let safe = String(
+      SafeText.line(wanted).unicodeScalars.map { "()@:".unicodeScalars.contains($0) ? "_" : Character($0) })
+    return "\(safe) (\(SafeText.line(person.username)))"
+  }
+
+  static func presence(_ presence: Presence) -> String {
+    let seen = presence.lastSeen.map { ", last seen \(clock($0))" } ?? ""
+    return "\(name(presence.person)) is \(presence.status.rawValue)\(presence.status == .offline ? seen : "")"
+  }
+
+  private static func contact(_ change: ContactChange) -> String {
+    switch change.state {
+    case .requested?: "* you asked \(name(change.person)) to be a contact"
+    case .received?:
+      "* \(name(change.person)) wants to be a contact (`chat-cli contacts accept \(SafeText.line(change.person.username))`)"
+    case .accepted?: "* \(name(change.person)) is now a contact"
+    case .blocked?: "* \(name(change.person)) is now blocked"
+    case nil: "* \(name(change.person)) is no contact any more"
+    }
+  }
 
   private static func by(_ person: Person?) -> String { person.map { " by \(name($0))" } ?? "" }
 

@@ -24,7 +24,7 @@ enum Secrets {
     return text
   }
 
-  private static func given(_ name: String, arguments: Arguments) throws(Failure) -> [UInt8]? {
+  static func given(_ name: String, arguments: Arguments) throws(Failure) -> [UInt8]? {
     if let path = arguments[name + "-file"] { return try nonEmpty(Terminal.readSecret(file: path), name) }
     if let descriptor = try arguments.number(name + "-fd", in: 0...1023) {
       return try nonEmpty(Terminal.readSecret(from: Int32(descriptor)), name)

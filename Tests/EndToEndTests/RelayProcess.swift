@@ -87,7 +87,10 @@ final class RelayProcess: Sendable {
     for name in try FileManager.default.subpathsOfDirectory(atPath: dataPath) {
       let path = dataPath + "/" + name
       var isFolder: ObjCBool = false
-      if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue {
+      // A socket has no content of its own.
+      let kind = try FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType
+      if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue, kind == .typeRegular
+      {
         files[path] = try Data(contentsOf: URL(fileURLWithPath: path))
       }
     }

@@ -26,6 +26,8 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
   case username = 9
   /// An own external commit of which it is not known yet whether the relay took it.
   case pendingJoin = 20
+  case profile = 40
+  case contact = 41
 }
 
 package protocol StoreTransaction {

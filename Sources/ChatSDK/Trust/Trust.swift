@@ -67,6 +67,7 @@ struct Trust: Sendable {
       return changed ?? pinned
     }
     context.hub.tell(events)
+    try context.take(response.profile, of: person)
     guard let pin else {
       try alarm(
         list.isValid ? .deviceListRolledBack : .deviceListForged, person,

@@ -18,6 +18,7 @@ final class API: HTTPHandler {
     let passwords: Passwords
     let polls: PollBoard
     let counts: ConnectionCounts
+    let presence: PresenceKeeper
     let throttles: Throttles
     let instruments: Instruments
     let monitor: Monitor
@@ -35,12 +36,14 @@ final class API: HTTPHandler {
     self.services = services
     self.log = log
     crossOrigin = CrossOrigin(allowed: services.configuration.allowedOrigins)
+    // What a path says itself comes before what stands in for anything.
     table = Self.endpoints.map { ($0.key, $0.key.path.split(separator: "/"), $0.value) }
+      .sorted { $0.parts.count { $0.hasPrefix("{") } < $1.parts.count { $0.hasPrefix("{") } }
   }
 
   /// All routes but the socket, by group.
   static let endpoints: [Route: Endpoint] = [
-    health, accounts, sessions, devices, keyPackages, rooms, joining, directory, log, welcomes, poll,
+    health, accounts, people, sessions, devices, keyPackages, rooms, joining, directory, log, welcomes, poll,
   ].reduce(into: [:]) { all, group in all.merge(group) { first, _ in first } }
 
   // MARK: Requests

@@ -10,24 +10,33 @@ extension API {
       return try json(
         AccountResponse(
           user: account.id, username: account.username, email: account.email, role: account.role,
-          device: caller.device))
+          device: caller.device, phone: account.phone,
+          profile: ProfileBody(displayName: account.profile.displayName, avatarURL: account.profile.avatar),
+          presence: PresenceRequest(status: account.presence.text, isShown: account.showsPresence)))
     },
     .user: { api, call async throws(RelayError) in
-      let account = try await api.account(named: call.parameters[0])
+      let caller = try call.caller.user
+      let account = try await api.account(named: call.parameters[0], for: caller)
       guard let list = try await api.services.store.deviceList(of: account.id) else { throw noUser }
-      return try json(UserResponse(user: account.id, username: account.username, deviceList: list.encoded))
+      var response = UserResponse(user: account.id, username: account.username, deviceList: list.encoded)
+      if try await api.services.store.knowEachOther(account.id, caller) {
+        response.profile = ProfileBody(
+          displayName: account.profile.displayName, avatarURL: account.profile.avatar)
+      }
+      return try json(response)
     },
   ]
 
-  private static let noUser = RelayError(.userNotFound, "There is no such user.")
+  static let noUser = RelayError(.userNotFound, "There is no such user.")
 
   private func register(_ call: Call) async throws(RelayError) -> HTTPResponse {
     let now = services.now()
     try services.throttles.visit(from: visitor(of: call.request), now: now)
-    guard services.configuration.isRegistrationOpen else {
+    guard services.configuration.registration != .closed else {
       throw RelayError(.registrationClosed, "This relay takes no new accounts.")
     }
     let body: RegisterRequest = try call.body()
+    let invite = try invitation(body.invite)
     guard Limits.isUsername(body.username) else { throw RelayError(.invalidRequest, "The username is not valid.") }
     guard Limits.passwordLengths.contains(body.password.utf8.count) else {
       throw RelayError(.invalidRequest, "The password is too short or too long.")
@@ -35,6 +44,10 @@ extension API {
     if let email = body.email, !Self.isEmail(email) {
       throw RelayError(.invalidRequest, "The email address is not valid.")
     }
+    if let phone = body.phone, !Self.isPhone(phone) {
+      throw RelayError(.invalidRequest, "The phone number is not valid.")
+    }
+    let profile = try body.profile.map { body throws(RelayError) in try Self.checked(body) } ?? Profile()
     let devices = try SignedDevices(body.deviceList.bytes)
     guard devices.list.number == 1, devices.list.previous.isEmpty, devices.list.devices.count == 1 else {
       throw RelayError(.invalidRequest, "An account begins with list number 1 of one device.")
@@ -45,10 +58,31 @@ extension API {
       throw RelayError(.usernameTaken, "The username is taken.")
     }
     let hash = try await services.passwords.hash(body.password)
-    let account = AccountRecord(
-      id: devices.list.user, username: body.username, email: body.email, passwordHash: hash, role: "user", created: now)
-    try await services.store.createAccount(account, devices: devices.record)
+    var account = AccountRecord(
+      id: devices.list.user, username: body.username, email: body.email.map(Self.lowercased), passwordHash: hash,
+      role: AccountRole.user.rawValue, created: now)
+    (account.phone, account.profile) = (body.phone, profile)
+    try await services.store.createAccount(account, devices: devices.record, invite: invite, identity: nil)
     return try await beginSession(for: account, device: devices.list.devices[0].device, status: 201)
+  }
+
+  /// The hash of the invitation that is to be redeemed, where the relay asks for one.
+  func invitation(_ token: String?) throws(RelayError) -> [UInt8]? {
+    guard services.configuration.registration == .invite else { return nil }
+    guard let token, !token.isEmpty, token.utf8.count <= Limits.inviteToken else {
+      throw RelayError(.invitationInvalid, "This relay asks for an invitation.")
+    }
+    return InviteToken.hash(token)
+  }
+
+  /// Addresses are compared without regard to case, and stored so.
+  static func lowercased(_ text: String) -> String {
+    String(decoding: text.utf8.map { (0x41...0x5a).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
+  }
+
+  private static func isPhone(_ text: String) -> Bool {
+    text.utf8.first == UInt8(ascii: "+") && (7...16).contains(text.utf8.count)
+      && text.utf8.dropFirst().allSatisfy { $0 &- 0x30 < 10 }
   }
 
   /// Rough on purpose: only a message to an address shows that it is one.
@@ -63,11 +97,20 @@ extension API {
     return account
   }
 
-  /// By id or name. An id wins, so that nobody can be found under another's id by taking it as a name.
-  func account(named text: String) async throws(RelayError) -> AccountRecord {
-    if let user = UserID(text), let account = try await services.store.account(id: user) { return account }
+  /// By id or name, as far as the caller may know of the user. An id wins, so that nobody can be found under another's
+  /// id by taking it as a name.
+  ///
+  /// A user who blocks the caller, or is not active, is found only by the id and by those who share a room or a contact
+  /// with it: they need the devices of whom they talk to. The same questions are asked of the store whatever the answer.
+  func account(named text: String, for caller: UserID) async throws(RelayError) -> AccountRecord {
     // Addresses contain `@` and so are no user names: they cannot be looked up.
-    guard Limits.isUsername(text), let account = try await services.store.account(login: text) else {
+    let byID = try await services.store.account(id: UserID(text) ?? UserID(high: 0, low: 0))
+    let byName =
+      byID == nil ? try await services.store.account(login: Limits.isUsername(text) ? text : "") : nil
+    let user = (byID ?? byName)?.id ?? UserID(high: 0, low: 0)
+    let mayReach = try await services.store.mayReach(user, from: caller)
+    let isKnown = try await services.store.knowEachOther(user, caller)
+    guard let account = byID ?? byName, account.id == caller || mayReach || (byID != nil && isKnown) else {
       throw Self.noUser
     }
     return account

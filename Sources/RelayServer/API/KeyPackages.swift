@@ -13,8 +13,10 @@ extension API {
       try json(try await api.services.store.keyPackageCount(device: try call.caller.device))
     },
     .claimKeyPackages: { api, call async throws(RelayError) in
-      let account = try await api.account(named: call.parameters[0])
-      try api.services.throttles.claim(of: account.id, by: try call.caller.user, now: api.services.now())
+      let caller = try call.caller.user
+      let account = try await api.account(named: call.parameters[0], for: caller)
+      try api.services.throttles.claim(of: account.id, by: caller, now: api.services.now())
+      guard try await api.services.store.mayReach(account.id, from: caller) else { throw noUser }
       let response = try await api.services.store.claimKeyPackages(of: account.id)
       await api.tellIfFew(response.claimed.map(\.device))
       return try json(response)

@@ -12,7 +12,32 @@ extension API {
       api.services.bus.publish([.sessionEnded(session)])
       return done
     },
+    .sessions: { api, call async throws(RelayError) in
+      let caller = try call.caller
+      let sessions = try await api.services.store.sessions(of: caller.user)
+      return try json(
+        SessionsResponse(
+          sessions: sessions.map { session in
+            .init(
+              id: "\(session.id)", device: session.device, created: session.created, expires: session.expires,
+              isCurrent: session.id == caller.session)
+          }))
+    },
+    .endSessions: { api, call async throws(RelayError) in try await api.end(nil, of: try call.caller) },
+    .endSession: { api, call async throws(RelayError) in
+      guard let id = UInt64(call.parameters[0]), id <= UInt64(Int64.max) else {
+        throw RelayError(.notFound, "There is no such session.")
+      }
+      return try await api.end(id, of: try call.caller)
+    },
   ]
+
+  private func end(_ session: UInt64?, of caller: Caller) async throws(RelayError) -> HTTPResponse {
+    let ended = try await services.store.endSessions(of: caller.user, only: session, nil)
+    if session != nil, ended.isEmpty { throw RelayError(.notFound, "There is no such session.") }
+    services.bus.publish(ended.map { .sessionEnded($0) })
+    return Self.done
+  }
 
   private func logIn(_ call: Call) async throws(RelayError) -> HTTPResponse {
     let now = services.now()
@@ -20,7 +45,7 @@ extension API {
     try services.throttles.visit(from: visitor, now: now)
     let body: LoginRequest = try call.body()
     // A name or password that no account can have takes the same way as any other.
-    let login = String(body.login.prefix(256))
+    let login = Self.lowercased(String(body.login.prefix(256)))
     try services.throttles.login(as: login, from: visitor, now: now)
     guard body.password.utf8.count <= Limits.passwordLengths.upperBound else {
       throw RelayError(.invalidCredentials, "The name or the password is wrong.")

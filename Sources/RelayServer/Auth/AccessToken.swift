@@ -4,18 +4,23 @@ import RelayProtocol
 /// Makes and checks access tokens: JWTs (RFC 7519) of type `at+jwt` (RFC 9068), signed with EdDSA, by the rules of
 /// RFC 8725.
 struct AccessTokens: Sendable {
-  let keys: TokenKeys
+  let ring: TokenKeyRing
   let issuer: String
   let audience: String
   /// Seconds that clocks may differ.
   var leeway: UInt64 = 5
 
   init(keys: TokenKeys, issuer: String, audience: String) {
-    (self.keys, self.issuer, self.audience) = (keys, issuer, audience)
+    self.init(ring: TokenKeyRing(keys), issuer: issuer, audience: audience)
+  }
+
+  init(ring: TokenKeyRing, issuer: String, audience: String) {
+    (self.ring, self.issuer, self.audience) = (ring, issuer, audience)
   }
 
   /// A token for a session; `now` and `caller.expires` are milliseconds.
   func issue(_ caller: Caller, now: UInt64) throws(RelayError) -> String {
+    let keys = ring.keys
     let header = #"{"alg":"EdDSA","typ":"at+jwt","kid":"\#(keys.signingID)"}"#
     let payload = """
       {"iss":"\(issuer)","aud":"\(audience)","sub":"\(caller.user)","device":"\(caller.device)",\
@@ -45,7 +50,7 @@ struct AccessTokens: Sendable {
     // The header is trusted with nothing but the choice among our own keys. Whatever else it carries (`crit`, `jku`,
     // `jwk`, `x5u`, …) makes it a token that we did not issue.
     guard let header = FlatJSON(headerBytes.bytes), header.values.count == 3, header.text("alg") == "EdDSA",
-      header.text("typ") == "at+jwt", let id = header.text("kid"), let key = keys.verifyingKey(id: id)
+      header.text("typ") == "at+jwt", let id = header.text("kid"), let key = ring.verifyingKey(id: id, now: now)
     else { throw refusal }
     // Covers the text as it came, since strict base64url leaves one text for each value.
     let signed = Array(token.utf8.prefix(parts[0].utf8.count + 1 + parts[1].utf8.count))

@@ -19,6 +19,8 @@ enum Wake: Sendable {
   case doubted(Doubt)
   /// Wakes of other nodes may have been lost: look at all that is served.
   case everything
+  /// A frame for all sockets of these users. A hint: what it says can be asked for as well.
+  case tell(RelayFrame, [UserID])
 }
 
 /// What may have ended.

@@ -26,6 +26,7 @@ struct HubMachine {
   private var output: [RoomFeed.Output] = []
   private var grown: [RoomID] = []
   private var byDevice: [DeviceID: Set<Connection>] = [:]
+  private var byUser: [UserID: Set<Connection>] = [:]
   /// What ended lately: a token that was checked just before must not open a socket just after.
   private var endedSessions: [UInt64: UInt64] = [:]
   private var goneDevices: [DeviceID: UInt64] = [:]
@@ -93,6 +94,7 @@ struct HubMachine {
       }
       peers[connection]?.caller = caller
       byDevice[caller.device, default: []].insert(connection)
+      byUser[caller.user, default: []].insert(connection)
       actions.append(.send(.ready(device: caller.device, time: now), to: connection))
     }
   }
@@ -193,6 +195,10 @@ struct HubMachine {
       for device in devices {
         for connection in byDevice[device] ?? [] { actions.append(.send(.look(subject), to: connection)) }
       }
+    case .tell(let frame, let users):
+      for user in users {
+        for connection in byUser[user] ?? [] { actions.append(.send(frame, to: connection)) }
+      }
     case .sessionEnded(let session):
       endedSessions[session] = now
       for (connection, peer) in peers where peer.caller?.session == session { close(connection, .sessionEnded) }
@@ -241,9 +247,11 @@ struct HubMachine {
   private mutating func forget(_ connection: Connection) {
     guard let peer = peers.removeValue(forKey: connection) else { return }
     for room in peer.rooms { leave(room, connection) }
-    guard let device = peer.caller?.device else { return }
-    byDevice[device]?.remove(connection)
-    if byDevice[device]?.isEmpty == true { byDevice[device] = nil }
+    guard let caller = peer.caller else { return }
+    byDevice[caller.device]?.remove(connection)
+    if byDevice[caller.device]?.isEmpty == true { byDevice[caller.device] = nil }
+    byUser[caller.user]?.remove(connection)
+    if byUser[caller.user]?.isEmpty == true { byUser[caller.user] = nil }
   }
 
   mutating func leave(_ room: RoomID, _ connection: Connection) {

@@ -8,6 +8,7 @@ package enum Limit: String, CaseIterable, Sendable {
   case claimsOfTarget = "claims-of-target"
   case joinCodes = "join-codes"
   case joinCodesOfAddress = "join-codes-of-address"
+  case contactRequests = "contact-requests"
   case sends
   case sendsOfDevice = "sends-of-device"
   case sendsOfRoom = "sends-of-room"
@@ -29,6 +30,7 @@ package enum Limit: String, CaseIterable, Sendable {
     // Beside what the store counts for each account and for all.
     case .joinCodes: Rate(burst: 20, count: 1, period: .minute)
     case .joinCodesOfAddress: Rate(burst: 60, count: 3, period: .minute)
+    case .contactRequests: Rate(burst: 50, count: 1, period: .minute)
     case .sends: Rate(burst: 20_000, count: 2000, period: .second)
     case .sendsOfDevice: Rate(burst: 10_000, count: 1000, period: .second)
     case .sendsOfRoom: Rate(burst: 40_000, count: 4000, period: .second)
@@ -47,6 +49,7 @@ package enum Limit: String, CaseIterable, Sendable {
     case .claimsOfTarget: "Claims of one account's key packages by all others."
     case .joinCodes: "Join codes that one device tries."
     case .joinCodesOfAddress: "Join codes that are tried from one address."
+    case .contactRequests: "Contact requests by one account."
     case .sends: "Messages and commits of one account, over all its sockets and requests."
     case .sendsOfDevice: "Messages and commits of one device."
     case .sendsOfRoom: "Messages and commits to one room."
@@ -61,6 +64,7 @@ package enum Limit: String, CaseIterable, Sendable {
     case .failedLogins, .failedLoginsOfName: .logins
     case .claims, .claimsOfPair, .claimsOfTarget: .claims
     case .joinCodes, .joinCodesOfAddress: .codes
+    case .contactRequests: .contacts
     case .sends, .sendsOfDevice, .sendsOfRoom: .sends
     case .kilobytes, .kilobytesOfRoom: .bytes
     }

@@ -58,6 +58,10 @@ struct Throttles: Sendable {
     try take(.claimsOfTarget, Throttle.Key(target), now: now)
   }
 
+  func contactRequest(by user: UserID, now: UInt64) throws(RelayError) {
+    try take(.contactRequests, Throttle.Key(user), now: now)
+  }
+
   /// Before a join code is looked up, whether it turns out to be one or not.
   func code(by device: DeviceID, from visitor: String, now: UInt64) throws(RelayError) {
     try take(.joinCodes, Throttle.Key(device), now: now)

@@ -32,7 +32,7 @@ package struct Subcommand: Sendable {
   }
 
   /// Every verb but `serve`.
-  package static let all: [Subcommand] = [.backup, .restore]
+  package static let all: [Subcommand] = [.admin, .backup, .restore]
 
   package static func named(_ name: some StringProtocol) -> Subcommand? { all.first { $0.name == name } }
 

@@ -5,29 +5,31 @@ package import RelayProtocol
 /// Writes may be gathered into one database transaction (group commit), each write still all or nothing. Every method
 /// throws ``RelayError``: with a ``RelayCode`` for what the caller must be told, `unavailable` when the database fails.
 /// Times are milliseconds since 1970. Implementations pass the same suite of tests.
-package protocol RelayStore: RoomStore {
+package protocol RelayStore: RoomStore, PeopleStore {
   /// Drawn at random when this store was made.
   var incarnation: UInt64 { get }
 
   // MARK: Accounts and devices
 
-  /// Stores an account with its first device list; `usernameTaken` if name, email or id exists.
-  func createAccount(_ account: AccountRecord, devices: DeviceListRecord) async throws(RelayError)
   /// An account by username or email.
   func account(login: String) async throws(RelayError) -> AccountRecord?
   func account(id: UserID) async throws(RelayError) -> AccountRecord?
   func deviceList(of user: UserID) async throws(RelayError) -> DeviceListRecord?
   /// Replaces the list if `list.number` is one more than the stored one, else `deviceListConflict`. Sessions, key
   /// packages and Welcomes of devices that the new list lacks are deleted in the same transaction. A device id that
-  /// another account has is a `deviceListConflict` too, here and in ``createAccount(_:devices:)``.
+  /// another account has is a `deviceListConflict` too, here and in ``createAccount(_:devices:invite:identity:)``.
   func replaceDeviceList(of user: UserID, with list: DeviceListRecord) async throws(RelayError)
   func updatePasswordHash(of user: UserID, to hash: String) async throws(RelayError)
 
   // MARK: Sessions
 
+  /// Refuses accounts that are not active with `accountDisabled`.
   func createSession(_ session: SessionRecord) async throws(RelayError)
   /// Replaces the refresh token whose hash is `old`. A token that was replaced before ends its session. That token, one
   /// that is unknown and one of an expired session are all `sessionEnded`.
+  ///
+  /// Once, and for ``Limits/refreshGrace`` only, the token before the present one is taken again if the present one was
+  /// never used: its answer was lost on the way. The present one is a replaced one then.
   func rotateSession(from old: [UInt8], to new: [UInt8], now: UInt64, expires: UInt64) async throws(RelayError)
     -> SessionRecord
   func session(id: UInt64) async throws(RelayError) -> SessionRecord?
@@ -120,6 +122,10 @@ package protocol RelayStore: RoomStore {
 }
 
 extension RelayStore {
+  package func createAccount(_ account: AccountRecord, devices: DeviceListRecord) async throws(RelayError) {
+    try await createAccount(account, devices: devices, invite: nil, identity: nil)
+  }
+
   package func commit(_ commit: NewCommit) async throws(RelayError) -> Appended {
     try await self.commit(commit) { _ in }
   }
@@ -137,6 +143,13 @@ package struct AccountRecord: Sendable, Hashable {
   package var passwordHash: String
   package var role: String
   package var created: UInt64
+  package var state = AccountState.active
+  package var phone: String?
+  package var profile = Profile()
+  /// What the person shows while connected.
+  package var presence = PresenceStatus.online
+  package var showsPresence = true
+  package var lastSeen: UInt64 = 0
 
   package init(id: UserID, username: String, email: String?, passwordHash: String, role: String, created: UInt64) {
     (self.id, self.username, self.email) = (id, username, email)

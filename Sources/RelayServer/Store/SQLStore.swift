@@ -29,10 +29,6 @@ extension SQLStore {
 
   // MARK: Accounts and devices
 
-  package func createAccount(_ account: AccountRecord, devices: DeviceListRecord) async throws(RelayError) {
-    try await write { try $0.createAccount(account, devices: devices) }
-  }
-
   package func account(login: String) async throws(RelayError) -> AccountRecord? {
     try await read { try $0.account(login: login) }
   }

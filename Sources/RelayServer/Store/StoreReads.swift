@@ -7,11 +7,12 @@ extension SQLConnection {
 
   func account(login: String) throws -> AccountRecord? {
     try first(
-      "SELECT \(raw: AccountRecord.columns) WHERE username = \(login) OR email = \(login)", AccountRecord.init(row:))
+      "SELECT \(raw: AccountRecord.columns) WHERE account.username = \(login) OR account.email = \(login)",
+      AccountRecord.init(row:))
   }
 
   func account(id: UserID) throws -> AccountRecord? {
-    try first("SELECT \(raw: AccountRecord.columns) WHERE id = \(id)", AccountRecord.init(row:))
+    try first("SELECT \(raw: AccountRecord.columns) WHERE account.id = \(id)", AccountRecord.init(row:))
   }
 
   func deviceList(of user: UserID) throws -> DeviceListRecord? {
@@ -155,12 +156,24 @@ extension SQLConnection {
 }
 
 extension AccountRecord {
-  static let columns: StaticString = "id, username, email, password_hash, role, created FROM account"
+  static let columns: StaticString = """
+    account.id, account.username, account.email, account.password_hash, account.role, account.created,
+    coalesce(person.state, 0), person.phone, coalesce(person.display_name, ''), coalesce(person.avatar, ''),
+    coalesce(person.presence, 1), coalesce(person.shows_presence, 1), coalesce(person.last_seen, 0)
+    FROM account LEFT JOIN person ON person.account = account.key
+    """
 
   init(row: borrowing Row) throws {
     self.init(
       id: try row.identifier(0), username: try row.text(1), email: try row.optionalText(2),
       passwordHash: try row.text(3), role: try row.text(4), created: try row.unsigned(5))
+    guard let state = AccountState(rawValue: try row.integer(6)) else { throw StorageError(.typeMismatch) }
+    self.state = state
+    phone = try row.optionalText(7)
+    profile = Profile(displayName: try row.text(8), avatar: try row.text(9))
+    presence = try PresenceStatus(row: row, 10)
+    showsPresence = try row.integer(11) != 0
+    lastSeen = try row.unsigned(12)
   }
 }
 

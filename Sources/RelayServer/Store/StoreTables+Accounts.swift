@@ -12,6 +12,12 @@ extension StoreTables {
       """, ifTaken: RelayError(.usernameTaken, "The name, address or id is taken."),
       ifRefused: RelayError(.invalidRequest, "The name or address is not valid."))
     try insert(list.devices, account: key)
+    guard account.phone != nil || account.profile != Profile() else { return }
+    try database.execute(
+      """
+      INSERT INTO person (account, phone, display_name, avatar)
+      VALUES (\(key), \(optional: account.phone), \(account.profile.displayName), \(account.profile.avatar))
+      """)
   }
 
   func replaceDeviceList(of user: UserID, with list: DeviceListRecord) throws {
@@ -66,7 +72,9 @@ extension StoreTables {
 
   func createSession(_ session: SessionRecord) throws {
     guard let id = Int64(exactly: session.id) else { throw RelayError(.invalidRequest, "The session id is too large.") }
-    let device = try sender(session.user, session.device).device
+    let sender = try sender(session.user, session.device)
+    try checkActive(sender.account)
+    let device = sender.device
     try lock(device)
     try database.execute("DELETE FROM session WHERE device = \(device) AND expires <= \(session.created)")
     try database.execute(
@@ -86,12 +94,15 @@ extension StoreTables {
   ///
   /// Returns instead of throwing, because a reused token changes something too: its session ends.
   func rotateSession(from old: [UInt8], to new: [UInt8], now: UInt64, expires: UInt64) throws -> SessionRecord? {
-    guard
-      var session = try database.first(
-        """
-        SELECT \(raw: SessionRecord.columns) WHERE session.refresh_hash = \(old) \(lock: "session")
-        """, SessionRecord.init(row:))
-    else {
+    var isRepeated = false
+    var found = try database.first(
+      "SELECT \(raw: SessionRecord.columns) WHERE session.refresh_hash = \(old) \(lock: "session")",
+      SessionRecord.init(row:))
+    if found == nil {
+      found = try repeated(old, now: now)
+      isRepeated = found != nil
+    }
+    guard var session = found else {
       try database.execute(
         "DELETE FROM session WHERE key IN (SELECT session FROM retired_refresh WHERE refresh_hash = \(old))")
       return nil
@@ -101,7 +112,18 @@ extension StoreTables {
       try database.execute("DELETE FROM session WHERE key = \(key)")
       return nil
     }
-    try database.execute("INSERT INTO retired_refresh (session, refresh_hash) VALUES (\(key), \(old))")
+    // Of a repeated one, the successor that never arrived is retired.
+    let retired = isRepeated ? session.refreshHash : old
+    try database.execute("INSERT INTO retired_refresh (session, refresh_hash) VALUES (\(key), \(retired))")
+    if isRepeated {
+      try database.execute("DELETE FROM rotation WHERE session = \(key)")
+    } else {
+      try database.execute(
+        """
+        INSERT INTO rotation (session, previous, time) VALUES (\(key), \(old), \(now))
+        ON CONFLICT (session) DO UPDATE SET previous = excluded.previous, time = excluded.time
+        """)
+    }
     try database.execute(
       """
       DELETE FROM retired_refresh WHERE key IN (
@@ -111,6 +133,26 @@ extension StoreTables {
     try database.execute("UPDATE session SET refresh_hash = \(new), expires = \(expires) WHERE key = \(key)")
     (session.refreshHash, session.expires) = (new, expires)
     return session
+  }
+
+  /// The session whose token before the present one is `old`, if that was replaced only just now and not repeated yet.
+  private func repeated(_ old: [UInt8], now: UInt64) throws -> SessionRecord? {
+    let rotation = try database.first(
+      """
+      SELECT rotation.session, rotation.time FROM retired_refresh JOIN rotation
+      ON rotation.session = retired_refresh.session AND rotation.previous = retired_refresh.refresh_hash
+      WHERE retired_refresh.refresh_hash = \(old)
+      """
+    ) { row in (session: try row.integer(0), time: try row.unsigned(1)) }
+    guard let rotation, rotation.time + Limits.refreshGrace >= now else { return nil }
+    let session = try database.first(
+      "SELECT \(raw: SessionRecord.columns) WHERE session.key = \(rotation.session) \(lock: "session")",
+      SessionRecord.init(row:))
+    // Read again under the lock: another may have repeated it just before.
+    let isGood = try database.first(
+      "SELECT 1 FROM rotation WHERE session = \(rotation.session) AND previous = \(old)"
+    ) { _ in true }
+    return isGood == true ? session : nil
   }
 
   func endSession(id: UInt64) throws {

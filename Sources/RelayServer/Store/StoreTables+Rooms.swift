@@ -122,7 +122,10 @@ extension StoreTables {
     let isDirect = try database.first("SELECT 1 FROM direct_room WHERE room = \(head.key)") { _ in true } ?? false
     for user in request.added {
       let account = try account(user)
-      if account != sender.account { try requireReach(from: sender.account, to: account) }
+      // Where it is a member already, anybody may bring in another of its devices.
+      if account != sender.account, try !statements.isMember(account, ofRoom: head.key) {
+        try requireReach(from: sender.account, to: account)
+      }
       try beginMembership(of: account, role: isDirect ? .owner : .member, in: head)
     }
   }

@@ -112,7 +112,9 @@ extension StoreTables {
     }
   }
 
-  private func mayReach(from sender: Int64, to target: Int64) throws -> Bool { true }
+  private func mayReach(from sender: Int64, to target: Int64) throws -> Bool {
+    try database.mayReach(account: target, from: sender)
+  }
 
   // MARK: Rooms of two
 

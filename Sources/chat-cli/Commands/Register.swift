@@ -12,6 +12,11 @@ extension Command {
       Option("relay", value: "URL", "the relay, as https://HOST (http:// for a relay on this machine)"),
       Option("device", value: "NAME", "what this device is called (else the host's name)"),
       Option("ca-file", value: "FILE", "a PEM file of certificates to trust instead of the system's"),
+      Option("email", value: "ADDRESS", "an email address, to log in with as well"),
+      Option("phone", value: "NUMBER", "a phone number, as +4412345678"),
+      Option("display-name", value: "NAME", "what others see beside your messages"),
+      Option("invite-token-file", value: "FILE", "the invitation's token is the first line of FILE"),
+      Option("invite-token-fd", value: "N", "the invitation's token is the first line of descriptor N"),
       Option("password-file", value: "FILE", "the account's password is the first line of FILE"),
       Option("password-fd", value: "N", "the account's password is the first line of descriptor N"),
     ]
@@ -24,9 +29,16 @@ extension Command {
     }
     let username = context.arguments.positional[0]
     let password = try Secrets.choose("password", prompt: "password for \(username): ", arguments: context.arguments)
+    var details = RegistrationDetails(email: context.arguments["email"], phone: context.arguments["phone"])
+    details.profile = context.arguments["display-name"].map { Profile(displayName: $0) }
+    details.invite = try Secrets.given("invite-token", arguments: context.arguments).map { token throws(Failure) in
+      try Secrets.text(token)
+    }
+    let chosen = details
     try context.folder.create()
     try await context.withNewStore(relay: relay) { client in
-      let account = try await client.register(as: username, password: Password(try Secrets.text(password)))
+      let account = try await client.register(
+        as: username, password: Password(try Secrets.text(password)), details: chosen)
       context.output.print(Fields.account(account), text: "registered \(account.username) at \(account.relay)")
     }
   }

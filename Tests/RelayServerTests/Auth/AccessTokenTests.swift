@@ -109,7 +109,7 @@ struct AccessTokenTests {
 
   @Test func rotatesKeys() throws {
     let old = Self.keys.signing
-    let rotated = TokenKeys(signing: .generate(), retired: [old.verifyingKey])
+    let rotated = TokenKeys(signing: .generate(), retired: [.init(old)])
     let tokens = AccessTokens(keys: rotated, issuer: "relay", audience: "relay")
     #expect(try tokens.check(Self.forge(), now: Self.now) == Self.caller)
     #expect(try tokens.check(tokens.issue(Self.caller, now: Self.now), now: Self.now) == Self.caller)

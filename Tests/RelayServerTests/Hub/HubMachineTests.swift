@@ -22,6 +22,8 @@ struct HubMachineTests {
       case .send(.sent, let connection): "\(connection) sent"
       case .send(.behind, let connection): "\(connection) behind"
       case .send(.look, let connection): "\(connection) look"
+      case .send(.presence, let connection): "\(connection) presence"
+      case .send(.profile, let connection): "\(connection) profile"
       case .send(.entry, let connection): "\(connection) entry"
       case .broadcast(let entries, let connections):
         "\(connections) broadcast \(entries.map { "\($0.entry.sequence)" }.joined(separator: " "))"

@@ -134,6 +134,15 @@ enum FrozenSchema {
       list_number INTEGER NOT NULL,
       list BLOB NOT NULL
     ) STRICT;
+    CREATE TABLE account_invite (
+      key INTEGER PRIMARY KEY AUTOINCREMENT,
+      hash BLOB NOT NULL UNIQUE,
+      uses INTEGER NOT NULL,
+      used INTEGER NOT NULL,
+      created INTEGER NOT NULL,
+      expires INTEGER NOT NULL,
+      revoked INTEGER NOT NULL
+    ) STRICT;
     CREATE TABLE asking (
       key INTEGER PRIMARY KEY AUTOINCREMENT,
       room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
@@ -141,6 +150,13 @@ enum FrozenSchema {
       device INTEGER REFERENCES device ON DELETE CASCADE,
       time INTEGER NOT NULL,
       UNIQUE (room, account)
+    ) STRICT;
+    CREATE TABLE audit (
+      key INTEGER PRIMARY KEY AUTOINCREMENT,
+      time INTEGER NOT NULL,
+      actor TEXT NOT NULL,
+      act TEXT NOT NULL,
+      subject TEXT NOT NULL
     ) STRICT;
     CREATE TABLE banned (
       room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
@@ -152,6 +168,13 @@ enum FrozenSchema {
       account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
       time INTEGER NOT NULL
     ) STRICT;
+    CREATE TABLE contact (
+      owner INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+      other INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+      state INTEGER NOT NULL CHECK (state IN (1, 2, 3, 4, 5)),
+      changed INTEGER NOT NULL,
+      PRIMARY KEY (owner, other)
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE deletion (
       key INTEGER PRIMARY KEY AUTOINCREMENT,
       room BLOB NOT NULL CHECK (length(room) = 16),
@@ -186,6 +209,12 @@ enum FrozenSchema {
       epoch INTEGER NOT NULL,
       info BLOB NOT NULL
     ) STRICT;
+    CREATE TABLE identity (
+      issuer TEXT NOT NULL,
+      subject TEXT NOT NULL,
+      account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+      PRIMARY KEY (issuer, subject)
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE invite (
       key INTEGER PRIMARY KEY AUTOINCREMENT,
       id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
@@ -219,6 +248,16 @@ enum FrozenSchema {
       joined INTEGER NOT NULL, role INTEGER NOT NULL DEFAULT 0 CHECK (role IN (0, 1, 2)),
       PRIMARY KEY (room, account)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE person (
+      account INTEGER PRIMARY KEY REFERENCES account ON DELETE CASCADE,
+      state INTEGER NOT NULL DEFAULT 0 CHECK (state IN (0, 1, 2, 3)),
+      phone TEXT,
+      display_name TEXT NOT NULL DEFAULT '',
+      avatar TEXT NOT NULL DEFAULT '',
+      presence INTEGER NOT NULL DEFAULT 1,
+      shows_presence INTEGER NOT NULL DEFAULT 1,
+      last_seen INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
     CREATE TABLE relay (
       key INTEGER PRIMARY KEY CHECK (key = 1),
       incarnation INTEGER NOT NULL
@@ -241,6 +280,11 @@ enum FrozenSchema {
       last INTEGER NOT NULL CHECK (last >= 0),
       created INTEGER NOT NULL
     , retention INTEGER CHECK (retention > 0), swept INTEGER NOT NULL DEFAULT 0, counted INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, join_rule INTEGER NOT NULL DEFAULT 0 CHECK (join_rule IN (0, 1, 2))) STRICT;
+    CREATE TABLE rotation (
+      session INTEGER PRIMARY KEY REFERENCES session ON DELETE CASCADE,
+      previous BLOB NOT NULL,
+      time INTEGER NOT NULL
+    ) STRICT;
     CREATE TABLE sent (
       key INTEGER PRIMARY KEY,
       device INTEGER NOT NULL REFERENCES device ON DELETE CASCADE,
@@ -274,9 +318,11 @@ enum FrozenSchema {
     CREATE INDEX banned_account ON banned (account);
     CREATE INDEX code_guess_of_account ON code_guess (account, time);
     CREATE INDEX code_guess_time ON code_guess (time);
+    CREATE INDEX contact_of_other ON contact (other, state);
     CREATE INDEX deletion_time ON deletion (time);
     CREATE INDEX device_of_account ON device (account);
     CREATE INDEX direct_room_of_high ON direct_room (high);
+    CREATE INDEX identity_of_account ON identity (account);
     CREATE INDEX invite_of_room ON invite (room);
     CREATE INDEX key_package_of_device ON key_package (device, state, key);
     CREATE INDEX listing_by_name ON listing (folded, room);

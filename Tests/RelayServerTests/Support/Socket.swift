@@ -19,8 +19,17 @@ final class Socket: Sendable {
 
   func send(_ frame: ClientFrame) async throws { try await stream.send(binary: frame.encoded) }
 
-  /// The next frame, or `nil` when the socket is closed.
+  /// The next frame, or `nil` when the socket is closed. Who else is there is left out: that may come at any time.
   func next(within time: Duration = .seconds(20)) async throws -> RelayFrame? {
+    while let frame = try await any(within: time) {
+      if case .presence = frame { continue }
+      return frame
+    }
+    return nil
+  }
+
+  /// The next frame of whatever kind.
+  func any(within time: Duration = .seconds(20)) async throws -> RelayFrame? {
     try await RelayServerTests.within(time) { [stream] in
       var iterator = stream.makeAsyncIterator()
       guard case .binary(let bytes)? = await iterator.next() else { return nil }
@@ -33,8 +42,12 @@ final class Socket: Sendable {
     await withTaskGroup(of: RelayFrame?.self) { group in
       group.addTask { [stream] in
         var iterator = stream.makeAsyncIterator()
-        guard case .binary(let bytes)? = await iterator.next() else { return nil }
-        return try? RelayFrame(decoding: bytes)
+        while case .binary(let bytes)? = await iterator.next() {
+          guard let frame = try? RelayFrame(decoding: bytes) else { return nil }
+          if case .presence = frame { continue }
+          return frame
+        }
+        return nil
       }
       group.addTask {
         try? await Task.sleep(for: time)

@@ -32,6 +32,8 @@ final class RedisBus: Bus {
       case .devicesGone(let devices): for device in devices { others.insert(.device(device)) }
       // These come from other nodes, which have told everyone.
       case .grown, .doubted, .everything: break
+      // Only for those who are connected here: what others serve they find in the shared presence.
+      case .tell: break
       }
       guard rooms.count > RedisBus.maxPending || others.count > RedisBus.maxPending else { return }
       lose()
