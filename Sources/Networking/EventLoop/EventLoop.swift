@@ -34,11 +34,6 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
     func loopStops()
   }
 
-  /// Something to be told once that a turn is over.
-  protocol TurnObserver: AnyObject {
-    func turnEnded()
-  }
-
   /// What one connection at a time reads into; its contents are gone after the callback.
   static let readBufferSize = 64 * 1024
 
@@ -62,15 +57,17 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
     package var jobs = 0
   }
 
-  // From here on: touched on the loop's thread only.
+  // From here on: touched on the loop's thread only. What each delivery needs is not checked for overlapping access; see
+  // TCPConnection.
   /// Read it on the loop.
-  package internal(set) var statistics = Statistics()
-  private var local: [Work] = []
+  @exclusivity(unchecked) package internal(set) var statistics = Statistics()
+  @exclusivity(unchecked) private var local: [Work] = []
   private var running: [Work] = []
-  private var observers: [any TurnObserver] = []
-  private var endedObservers: [any TurnObserver] = []
+  /// Connections that have something to send at the end of the turn.
+  @exclusivity(unchecked) private var writers: [TCPConnection] = []
+  @exclusivity(unchecked) private var endedWriters: [TCPConnection] = []
   private var residents: [ObjectIdentifier: any Resident] = [:]
-  private var spareBuffers: [[UInt8]] = []
+  @exclusivity(unchecked) private var spareBuffers: [[UInt8]] = []
   private var isStopping = false
   private var hasClosedHandles = false
   private var isIdling = false
@@ -226,29 +223,29 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
 
   // MARK: Turns
 
-  /// Calls the observer once when everything that is ready in this turn has run.
+  /// Has the connection write once when everything that is ready in this turn has run.
   ///
   /// Only on the loop.
-  func atEndOfTurn(_ observer: any TurnObserver) {
-    observers.append(observer)
+  func atEndOfTurn(_ connection: TCPConnection) {
+    writers.append(connection)
   }
 
   private func endTurn() {
     statistics.turns += 1
     // Bounded, so that jobs which keep making jobs cannot starve the sockets.
     var rounds = 0
-    while rounds < 16, !(local.isEmpty && observers.isEmpty) {
+    while rounds < 16, !(local.isEmpty && writers.isEmpty) {
       rounds += 1
       if !local.isEmpty {
         runLocal()
         // What follows directly from a job belongs to the same turn, and to the same write.
         if !local.isEmpty && rounds < 8 { continue }
       }
-      swap(&observers, &endedObservers)
-      for observer in endedObservers { observer.turnEnded() }
-      endedObservers.removeAll(keepingCapacity: true)
+      swap(&writers, &endedWriters)
+      for writer in endedWriters { writer.turnEnded() }
+      endedWriters.removeAll(keepingCapacity: true)
     }
-    let hasMore = !(local.isEmpty && observers.isEmpty)
+    let hasMore = !(local.isEmpty && writers.isEmpty)
     if hasMore != isIdling && !hasClosedHandles {
       isIdling = hasMore
       // An active idle handle makes the poll return at once.

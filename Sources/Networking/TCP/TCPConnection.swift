@@ -24,7 +24,7 @@ extension ByteStreamHandler {
 /// Confined to its loop.
 ///
 /// All that is written during one loop turn leaves in one system call at the end of the turn.
-final class TCPConnection: EventLoop.Resident, EventLoop.TurnObserver, @unchecked Sendable {
+final class TCPConnection: EventLoop.Resident, @unchecked Sendable {
   enum State {
     case connecting
     case open
@@ -40,10 +40,13 @@ final class TCPConnection: EventLoop.Resident, EventLoop.TurnObserver, @unchecke
 
   let loop: EventLoop
   let handle = UnsafeMutablePointer<uv_tcp_t>.allocate(capacity: 1)
+  // Of what a delivery touches nothing is checked for overlapping access when the program runs: that was half of its cost.
+  // All of it is touched on the loop's thread only, and nobody is called back from within a change.
+
   /// The socket, while it is open.
-  private(set) var descriptor: Int32 = -1
-  var state = State.connecting
-  var tls: TLSEngine?
+  @exclusivity(unchecked) private(set) var descriptor: Int32 = -1
+  @exclusivity(unchecked) var state = State.connecting
+  @exclusivity(unchecked) var tls: TLSEngine?
   /// Told of everything until the end; replaced when the connection changes its use.
   var handler: (any ByteStreamHandler)?
   /// Called at the very end, whoever the handler is by then.
@@ -53,11 +56,11 @@ final class TCPConnection: EventLoop.Resident, EventLoop.TurnObserver, @unchecke
   private(set) var lastReceived: UInt64 = 0
 
   // The outgoing side; see TCPConnection+Write.
-  var outgoing = OutgoingQueue()
-  var inFlight: WriteRequest?
-  var isDirty = false
-  var isCongested = false
-  var highWater = 1024 * 1024
+  @exclusivity(unchecked) var outgoing = OutgoingQueue()
+  @exclusivity(unchecked) var inFlight: WriteRequest?
+  @exclusivity(unchecked) var isDirty = false
+  @exclusivity(unchecked) var isCongested = false
+  @exclusivity(unchecked) var highWater = 1024 * 1024
 
   private var isReading = false
   private var isPaused = false

@@ -18,7 +18,8 @@ package final class WebSocketConnection: ByteStreamHandler, @unchecked Sendable 
   private var leftover: [UInt8] = []
   private var isPaused = false
   private var isProcessing = false
-  private var hasSentClose = false
+  // As in TCPConnection: read for each delivery.
+  @exclusivity(unchecked) private var hasSentClose = false
   private var closing: (code: WebSocketCloseCode, reason: String)?
   private var timer: EventLoop.Timer?
   private var isAwaitingPong = false

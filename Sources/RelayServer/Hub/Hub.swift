@@ -28,7 +28,8 @@ final class Hub: BusListener, Lookouts, @unchecked Sendable {
   private let log: Log
   private var machine: HubMachine
   /// The sessions by slot. A connection's number names its slot and how often a slot had been given out before.
-  private var slots: [Session?] = []
+  // Read for each delivery, on the loop only; changed where nothing else is under way.
+  @exclusivity(unchecked) private var slots: [Session?] = []
   private var freeSlots: [Int] = []
   private var opened = 0
   /// Kept for its memory.
