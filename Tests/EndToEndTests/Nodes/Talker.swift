@@ -214,7 +214,7 @@ actor Talker {
         outbox[Self.random()] = outgoing
       }
     case .behind: return false
-    case .look: break
+    case .look, .presence, .profile: break
     }
     return true
   }
