@@ -172,5 +172,17 @@ package final class PostgresServer: Sendable {
     }
   }
 
+  /// Dumps a database and restores it into another, empty one, with the server's own programs.
+  package func copy(_ address: String, to other: String) throws {
+    let file = "/tmp/kin-dump-\(getpid())-\(databases.add(1, ordering: .relaxed).newValue)"
+    defer { unlink(file) }
+    let script =
+      "\(programs)/pg_dump -Fc -f \(file) -d '\(address)' && \(programs)/pg_restore --exit-on-error -d '\(other)' \(file)"
+    guard let output = popen(script + " 2>&1", "r") else { throw Failed(description: "no shell") }
+    var said: [UInt8] = []
+    while case let byte = fgetc(output), byte != EOF { said.append(UInt8(truncatingIfNeeded: byte)) }
+    guard pclose(output) == 0 else { throw Failed(description: String(decoding: said, as: UTF8.self)) }
+  }
+
   private var canConnect: Bool { (try? run("SELECT 1")) != nil }
 }
