@@ -1,4 +1,5 @@
 import Glibc
+import Observability
 
 extension Subcommand {
   /// Administration, through the running relay if there is one and else on its store, which is locked meanwhile.
@@ -47,11 +48,11 @@ extension Subcommand {
         "there is no data folder", hint: "give the relay's own settings, such as --data",
         exitCode: SubcommandFailure.environment)
     }
-    let store: SQLiteStore
+    let store: any RelayStore
     let keys: TokenKeyRing
     do {
       keys = try TokenKeyRing(file: data + "/token-keys")
-      store = try SQLiteStore(path: data + "/relay.db")
+      store = try configuration.openStore(metrics: Metrics())
     } catch {
       throw SubcommandFailure(
         "the store or the token keys cannot be opened", hint: "does the relay run as another user?",

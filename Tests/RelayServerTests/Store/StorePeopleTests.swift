@@ -185,7 +185,7 @@ import Testing
     }
     // Strangers see only themselves.
     #expect(try await seen(by: bob) == [bob.user])
-    let shared = try await world.room(of: alice, with: bob)
+    let shared = try await world.room(of: bob, with: alice)
     #expect(try await seen(by: bob) == [alice.user, bob.user])
     #expect(try await world.store.audience(of: alice.user, limit: 9) == [bob.user])
     _ = try await world.store.change(.block, of: alice.user, with: bob.user, now: 1)
