@@ -55,6 +55,7 @@ final class Cluster: Sendable {
     let address = try TemporaryFolder()
     let file = address.path("database")
     try database.makeDatabase().write(toFile: file, atomically: true, encoding: .utf8)
+    guard chmod(file, 0o600) == 0 else { throw ServerFailure("no secret file") }
     nodes = try (0..<count).map { [link, redis] index in
       try Node(
         [
