@@ -3,24 +3,6 @@ import Glibc
 import Networking
 import RelayProtocol
 
-/// Where a relay keeps its rooms.
-enum StoreKind: String, CaseIterable, Sendable {
-  case sqlite
-
-  var name: String {
-    switch self {
-    case .sqlite: "SQLite"
-    }
-  }
-
-  /// What makes `relay-server` use it, with a database of this run's own.
-  var relayArguments: [String] {
-    switch self {
-    case .sqlite: []
-    }
-  }
-}
-
 /// A relay in a process of its own, with an account and a room.
 final class BenchRelay: BenchServer, @unchecked Sendable {
   let name = "Kin"
@@ -51,7 +33,9 @@ final class BenchRelay: BenchServer, @unchecked Sendable {
   ) async throws {
     folder = try Folder()
     let tls = certificate.map { ["--tls-certificate", $0.file, "--tls-key", $0.keyFile] } ?? []
-    arguments = ["--data", folder.path + "/relay", "--loops", "\(loops)"] + Self.open + tls + store.relayArguments
+    arguments =
+      ["--data", folder.path + "/relay", "--loops", "\(loops)"] + Self.open + tls
+      + (try store.relayArguments(in: folder))
     environment = calls?.environment ?? []
     child = try Self.start(["--listen", "127.0.0.1:0"] + arguments, environment, in: folder)
     guard let port = Child.port(from: folder.path + "/out") else {

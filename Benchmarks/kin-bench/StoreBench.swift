@@ -2,7 +2,6 @@ import BenchKit
 import Glibc
 import RelayProtocol
 import RelayServer
-import Storage
 
 /// The relay's store by itself, beside bare inserts into the same kind of database in the same run.
 enum StoreBench {
@@ -12,10 +11,11 @@ enum StoreBench {
   static func run(_ kind: StoreKind) async throws {
     header("what", "result", "work")
     let folder = try Folder()
-    let bare = try BareInserts(kind, in: folder)
-    _ = try bare.insert(rows: 30_000)
+    let bare = try kind.makeBareInserts(in: folder)
+    var rows = 0
+    _ = try Bare.insert(30_000, into: bare, after: &rows)
     let before = Machine.processorSeconds(of: getpid())
-    let rate = try bare.insert(rows: 30_000)
+    let rate = try Bare.insert(30_000, into: bare, after: &rows)
     let used = Machine.processorSeconds(of: getpid()) - before
     row(
       "bare inserts, batches of 100", "\(fixed(rate, 0)) durable rows a second",
@@ -37,67 +37,24 @@ enum StoreBench {
     let seconds = (ContinuousClock.now - start).seconds
     let used = Machine.processorSeconds(of: getpid()) - before
     let count = Double(messages)
-    row(
-      "store, \(what)", "\(fixed(count / seconds, 0)) durable messages a second",
-      "\(fixed(used / count * 1e6, 1)) µs of CPU and \(fixed(Double(rooms.commits - commits) / count, 3)) transactions a message"
-    )
-  }
-}
-
-/// What the disk and the database give without checks, send ids or threads.
-final class BareInserts {
-  static let content = [UInt8](repeating: 0x5A, count: Dialect.payloadBytes)
-  private let database: SQLiteDatabase
-  private let insert: Statement
-  private var rows = 0
-  private let folder: Folder
-
-  init(_ kind: StoreKind, in folder: Folder) throws {
-    self.folder = folder
-    switch kind {
-    case .sqlite:
-      var configuration = SQLiteDatabase.Configuration()
-      configuration.cacheBytes = 64 << 20
-      configuration.checkpointPages = 16_384
-      database = try SQLiteDatabase(path: folder.path + "/bare.db", configuration: configuration)
-      try database.executeScript(
-        """
-        CREATE TABLE entry (key INTEGER PRIMARY KEY, room INTEGER, sequence INTEGER, message BLOB,
-          UNIQUE (room, sequence))
-        """)
-      insert = try database.prepare("INSERT INTO entry (room, sequence, message) VALUES (?, ?, ?)")
-    }
-  }
-
-  /// Inserts durably in batches of 100, into 64 rooms. Returns rows a second.
-  func insert(rows count: Int) throws -> Double {
-    let start = ContinuousClock.now
-    let end = rows + count
-    while rows < end {
-      try database.transaction {
-        for number in rows..<rows + 100 {
-          try insert.run(.integer(Int64(number % 64)), .integer(Int64(number / 64 + 1)), .blob(Self.content))
-        }
-      }
-      rows += 100
-    }
-    return Double(count) / (ContinuousClock.now - start).seconds
+    var work = "\(fixed(used / count * 1e6, 1)) µs of CPU a message"
+    if let commits, let now = rooms.commits { work += ", \(fixed(Double(now - commits) / count, 3)) transactions" }
+    row("store, \(what)", "\(fixed(count / seconds, 0)) durable messages a second", work)
   }
 }
 
 /// A store with an account and its 64 rooms.
 struct BenchRooms: Sendable {
-  let store: SQLiteStore
+  let store: any RelayStore
   private let rooms: [RoomID]
   private let user: UserID
   private let device: DeviceID
 
-  var commits: UInt64 { store.commits }
+  /// Transactions so far, where the store tells.
+  var commits: UInt64? { (store as? SQLiteStore)?.commits }
 
   init(_ kind: StoreKind, in folder: Folder) async throws {
-    switch kind {
-    case .sqlite: store = try SQLiteStore(path: folder.path + "/relay.db")
-    }
+    store = try kind.makeStore(in: folder)
     (user, device) = (Self.random(), Self.random())
     try await store.createAccount(
       AccountRecord(id: user, username: "alice", email: nil, passwordHash: "", role: "user", created: 1),
@@ -128,7 +85,7 @@ struct BenchRooms: Sendable {
   private func message(_ number: Int) -> NewMessage {
     NewMessage(
       room: rooms[number % 64], sender: user, device: device,
-      request: SendRequest(sendID: Self.random(), epoch: 0, message: BareInserts.content), now: 1)
+      request: SendRequest(sendID: Self.random(), epoch: 0, message: Bare.content), now: 1)
   }
 
   private func append(_ messages: [NewMessage]) async {

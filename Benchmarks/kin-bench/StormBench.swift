@@ -98,7 +98,7 @@ private final class StormSender: WebSocketHandler, @unchecked Sendable {
     guard let connection, connection.isOpen else { return connect() }
     for (number, id) in waiting.prefix(50) {
       let room = logs[number % logs.count]
-      let request = SendRequest(sendID: id, epoch: room.epoch, message: BareInserts.content)
+      let request = SendRequest(sendID: id, epoch: room.epoch, message: Bare.content)
       connection.send(binary: ClientFrame.send(requestID: UInt32(number), room: room.room, request).encoded)
     }
   }

@@ -12,7 +12,7 @@ if let place = words.firstIndex(of: "--store") {
 }
 
 func usage() -> Never {
-  print("usage: kin-bench [store | postgres | relay [PART ...] | start] [--store sqlite]\n\nParts of relay:")
+  print("usage: kin-bench [store | postgres | relay [PART ...] | start] [--store sqlite | postgres]\n\nParts of relay:")
   for part in RelayBench.parts { print("  \(part.name)  \(part.what)") }
   exit(1)
 }
