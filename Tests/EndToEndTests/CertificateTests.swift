@@ -32,6 +32,8 @@ struct CertificateTests {
       for (from, to) in [("\(certificate).pem", "relay.pem"), ("\(key).key", "relay.key")] {
         try Data(contentsOf: URL(fileURLWithPath: folder.path(from)))
           .write(to: URL(fileURLWithPath: folder.path(to)), options: .atomic)
+        // The relay takes no key that anybody could read.
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: folder.path(to))
       }
     }
 

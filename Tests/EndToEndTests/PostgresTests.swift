@@ -9,6 +9,8 @@ import Testing
   private func relay(on server: PostgresServer, _ folder: TemporaryFolder) async throws -> RelayProcess {
     let file = folder.path("database")
     try server.makeDatabase().write(toFile: file, atomically: true, encoding: .utf8)
+    // The relay takes no secret that anybody could read.
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
     return try await RelayProcess(["--store", "postgres", "--postgres-url-file", file])
   }
 

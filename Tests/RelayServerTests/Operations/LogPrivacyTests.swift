@@ -38,8 +38,10 @@ struct LogPrivacyTests {
         .logIn, nil, LoginRequest(login: "alice.of.wonder", password: "no", device: bob.device))
       _ = try await fixture.raw("POST", "/v1/accounts", body: Array("{\"username\":\"alice.of.wonder\"".utf8))
       _ = try await fixture.raw("GET", "/v1/rooms/\(room)?token=\(alice.token)")
-      _ = try await fixture.call(.refresh, nil, RefreshRequest(refreshToken: bob.session.refreshToken))
-      _ = try await fixture.call(.refresh, nil, RefreshRequest(refreshToken: bob.session.refreshToken))
+      // The second time is forgiven, the third ends the session.
+      for _ in 1...3 {
+        _ = try await fixture.call(.refresh, nil, RefreshRequest(refreshToken: bob.session.refreshToken))
+      }
       _ = try await socket.closeCode()
       let other = try await alice.socket()
       try await other.stream.send(binary: [0xff, 0x01])
