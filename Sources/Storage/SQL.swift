@@ -63,6 +63,12 @@ package struct SQL: ExpressibleByStringInterpolation, Sendable {
     /// A piece of text from the source, such as a list of columns.
     package mutating func appendInterpolation(raw: StaticString) { text += raw.description }
 
+    /// A piece of a statement with values of its own.
+    package mutating func appendInterpolation(part: SQL) {
+      text += part.text
+      values += part.values
+    }
+
     /// Locks the rows of a table that a `SELECT` found until the transaction ends, where several write at once. SQLite has one
     /// writer and reads a comment; a connection to another database takes the marks off.
     package mutating func appendInterpolation(lock table: StaticString) { text += "/*FOR NO KEY UPDATE OF \(table)*/" }

@@ -30,6 +30,8 @@ final class PostgresStatements: EntryStatements {
     try database.first("SELECT joined FROM member WHERE room = \(room) AND account = \(account)") { _ in true } ?? false
   }
 
+  func isSend(_ id: SendID, of device: Int64) -> SQL { "sent.device = \(device) AND sent.send_id = \(id)" }
+
   func insertSent(_ id: SendID, device: Int64, room: Int64, sequence: UInt64, time: UInt64) throws -> Bool {
     try database.execute(
       """

@@ -47,7 +47,7 @@ extension StoreTables {
         message: request.message.bytes)
     } catch {
       // Without the entry the send id must not count as used.
-      try database.execute("DELETE FROM sent WHERE device = \(sender.device) AND send_id = \(request.sendID)")
+      try database.execute("DELETE FROM sent WHERE \(part: statements.isSend(request.sendID, of: sender.device))")
       throw error
     }
     head.last = sequence
@@ -68,7 +68,7 @@ extension StoreTables {
       SELECT sent.sequence, sent.time, room.id, entry.kind, entry.epoch, entry.message
       FROM sent JOIN room ON room.key = sent.room
       LEFT JOIN entry ON entry.room = sent.room AND entry.sequence = sent.sequence
-      WHERE sent.device = \(sender.device) AND sent.send_id = \(request.sendID)
+      WHERE \(part: statements.isSend(request.sendID, of: sender.device))
       """
     ) { row in
       var isSame = try row.identifier(2, as: RoomID.self) == message.room

@@ -118,6 +118,14 @@ enum FrozenSchema {
 
   /// What all migrations together lead to; changes with each new one.
   static let current = """
+    CREATE TRIGGER log_goes AFTER DELETE ON room
+    BEGIN
+      DELETE FROM entry WHERE room = OLD.key;
+    END;
+    CREATE TRIGGER sent_goes AFTER DELETE ON device
+    BEGIN
+      DELETE FROM sent WHERE device = OLD.key;
+    END;
     CREATE TRIGGER welcome_unwanted AFTER DELETE ON waiting
     WHEN NOT EXISTS (SELECT 1 FROM waiting WHERE welcome = OLD.welcome)
     BEGIN
@@ -194,9 +202,9 @@ enum FrozenSchema {
       high INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
       UNIQUE (low, high)
     ) STRICT;
-    CREATE TABLE entry (
+    CREATE TABLE "entry" (
       key INTEGER PRIMARY KEY,
-      room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
+      room INTEGER NOT NULL,
       sequence INTEGER NOT NULL,
       kind INTEGER NOT NULL,
       epoch INTEGER NOT NULL,
@@ -285,14 +293,13 @@ enum FrozenSchema {
       previous BLOB NOT NULL,
       time INTEGER NOT NULL
     ) STRICT;
-    CREATE TABLE sent (
+    CREATE TABLE "sent" (
       key INTEGER PRIMARY KEY,
-      device INTEGER NOT NULL REFERENCES device ON DELETE CASCADE,
+      device INTEGER NOT NULL,
       send_id BLOB NOT NULL,
       room INTEGER NOT NULL,
       sequence INTEGER NOT NULL,
-      time INTEGER NOT NULL,
-      UNIQUE (device, send_id)
+      time INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE session (
       key INTEGER PRIMARY KEY,

@@ -54,6 +54,44 @@ import Testing
     #expect(try database.schemaDump() == FrozenSchema.current)
   }
 
+  @Test func theLogAndItsSendsPassTheStepBothWays() async throws {
+    let world = try StoreWorld(.sqlite)
+    let alice = try await world.person("alice")
+    let room = try await world.room(of: alice)
+    let message = StoreWorld.message(room, from: alice)
+    let sent = try #require(await world.store.send([message]).first).get()
+    await world.store.close()
+    do {
+      let database = try SQLiteDatabase(path: world.folder.database)
+      let dump = { try database.query("SELECT * FROM entry JOIN sent USING (room, sequence)") { try $0.blob(6) } }
+      let before = try dump()
+      #expect(before.count == 1)
+      let version = RelaySchema.steps.firstIndex { $0.sqlite.up.description == RelaySchema.log.sqlite.up.description }
+      try RelaySchema.sqlite.migrate(database, to: try #require(version))
+      #expect(try dump() == before)
+      #expect(throws: StorageError.self) { try database.execute("UPDATE sent SET device = 1000") }
+      try RelaySchema.sqlite.migrate(database)
+      #expect(try dump() == before)
+    }
+    let store = try SQLiteStore(path: world.folder.database)
+    let again = try #require(await store.send([message]).first).get()
+    #expect(again.response == sent.response && again.entry == nil)
+    await store.close()
+  }
+
+  @Test func remembersTheNewestSends() {
+    var sends = RecentSends(remembered: 8)
+    let ids = (0..<20).map { _ in StoreWorld.random() as SendID }
+    for (key, id) in ids.enumerated() {
+      #expect(sends.key(of: id, by: 7) == nil)
+      sends.insert(id, of: 7, key: Int64(key))
+      #expect(sends.key(of: id, by: 7) == Int64(key))
+      #expect(sends.key(of: id, by: 8) == nil, "another device's")
+    }
+    let known = ids.indices.filter { sends.key(of: ids[$0], by: 7) != nil }
+    #expect(known.count <= 8 && known == Array((20 - known.count)..<20) && known.count >= 4)
+  }
+
   @Test func aNewerSchemaIsRefused() async throws {
     let world = try StoreWorld(.sqlite)
     await world.store.close()
