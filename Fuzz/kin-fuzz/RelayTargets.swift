@@ -11,12 +11,17 @@ extension Target {
     run: { input in
       guard let first = input.first else { return }
       let bytes = Array(input.dropFirst())
-      switch first % 4 {
+      switch first % 5 {
       case 0: again(ClientFrame.self, bytes)
       case 1: again(RelayFrame.self, bytes)
       case 2: again(SignedDeviceList.self, bytes)
+      case 4: again(BusMessage.self, bytes)
       default:
         guard let text = String(validating: bytes, as: UTF8.self) else { return }
+        if let code = JoinCode.normalised(text) {
+          require(
+            JoinCode.normalised(code) == code && code.utf8.count == JoinCode.length, "a code is another once read")
+        }
         if let value = Base64URL(text: text) { require(value.text == text, "bytes have two texts in base64url") }
         if let id = UserID(text) {
           require(UserID(id.description) == id, "an identifier is another once written")
@@ -38,7 +43,8 @@ extension Target {
         .sent(requestID: 2, SendResponse(position: position, time: 6)),
         .refused(requestID: 3, code: 4, retryAfterMilliseconds: 5),
         .entry(LogEntry(room: room, sequence: 1, kind: .commit, epoch: 2, time: 3, message: [4, 5])),
-        .behind(room: room, last: position), .look(.welcomes),
+        .behind(room: room, last: position), .look(.welcomes), .look(.contacts), .profile(UserID(high: 1, low: 2)),
+        .presence(PresenceNews(user: UserID(high: 1, low: 2), status: .away, lastSeen: 60_000)),
       ]
       let list = SignedDeviceList(
         list: DeviceList(
@@ -52,6 +58,14 @@ extension Target {
         + relay.enumerated().map { Seed(name: "relay-\($0)", bytes: [1] + $1.encoded) }
         + [
           Seed(name: "devices", bytes: [2] + list.encoded),
+          Seed(
+            name: "bus",
+            bytes: [4]
+              + BusMessage(
+                node: 1,
+                items: [.grown(room, last: 2), .look(.rooms, DeviceID(high: 3, low: 4)), .session(5), .everything]
+              ).encoded),
+          Seed(name: "code", bytes: [3] + Array("abc-234".utf8)),
           Seed(name: "base64url", bytes: [3] + Array("AQID_-0".utf8)),
           Seed(name: "identifier", bytes: [3] + Array(UserID(high: 0x1234, low: 5).description.utf8)),
         ]
@@ -94,7 +108,7 @@ extension Target {
     seeds: {
       let caller = Caller(
         user: UserID(high: 1, low: 2), device: DeviceID(high: 3, low: 4), session: 5, expires: clock + 600_000)
-      let header = Array(#"{"alg":"EdDSA","typ":"at+jwt","kid":"\#(tokens.keys.signingID)"}"#.utf8)
+      let header = Array(#"{"alg":"EdDSA","typ":"at+jwt","kid":"\#(tokens.ring.keys.signingID)"}"#.utf8)
       let claims = Array(
         """
         {"iss":"relay","aud":"relay","sub":"\(caller.user)","device":"\(caller.device)","sid":"5","client_id":"kin",\
@@ -125,6 +139,6 @@ private let tokens: AccessTokens = {
 /// A token that the relay's own key has signed, whatever it says.
 private func signed(_ header: [UInt8], _ claims: [UInt8]) -> String {
   let text = Base64URL(header).text + "." + Base64URL(claims).text
-  guard let signature = try? tokens.keys.signing.sign(Array(text.utf8)) else { found("no signature") }
+  guard let signature = try? tokens.ring.keys.signing.sign(Array(text.utf8)) else { found("no signature") }
   return text + "." + Base64URL(signature).text
 }

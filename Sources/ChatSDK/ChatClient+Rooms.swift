@@ -122,7 +122,11 @@ extension ChatClient {
       try? await known.pull()
     }
     let identity = try context.identity()
-    let (bundle, used) = try opened(waiting.welcome.bytes, identity)
+    let (bundle, found) = try opened(waiting.welcome.bytes, identity)
+    // The key of last resort stays for a while, and would open the same Welcome to the same old keys again.
+    guard !found.hasOpened(waiting.welcome.bytes) else {
+      throw ChatError(.identityInvalid, detail: "a Welcome that was taken in before")
+    }
     let pending: PendingJoin
     do {
       pending = try Group.join(
@@ -144,14 +148,21 @@ extension ChatClient {
     guard await known?.wouldFollow(sender.user) ?? true else {
       throw ChatError(.identityInvalid, detail: "a Welcome to a known room from somebody who was not in it")
     }
+    // Epochs only grow: older ones would bring back keys that are used up.
+    if let known, effects.epoch.rawValue <= (await known.epoch) {
+      throw ChatError(.identityInvalid, detail: "a Welcome to a known room's past")
+    }
     let box = GroupBox(pending.adopt())
+    var opener = found
+    opener.open(waiting.welcome.bytes, now: context.now)
+    let used = opener
     let record = RoomRecord(
       room: waiting.room, name: try name(of: state), memberCount: users.count, epoch: effects.epoch.rawValue,
       position: waiting.position, authenticator: box.group.epochAuthenticator.withBytes { Array($0) },
       now: context.now)
     let room = try store(record, box) { store in
       // Whoever has this key later must not read what the Welcome holds.
-      if !used.isLastResort { try store.remove(.keyPackage, used.reference) }
+      if used.isLastResort { try store.save(used) } else { try store.remove(.keyPackage, used.reference) }
     }
     let by = try Trust(context: context).pin(of: sender.user)?.person
     context.hub.tell([.joined(RoomChange(room: room.id, name: record.name, by: by))])
@@ -206,36 +217,6 @@ extension ChatClient {
     guard let pair = state.pair, state.name.isEmpty else { return state.name }
     let other = pair.other(than: try context.identity().user)
     return try Trust(context: context).pin(of: other)?.username ?? "\(other)"
-  }
-
-  // MARK: Key packages
-
-  static let keyPackagesWanted = 30
-  static let keyPackagesLow = 10
-
-  /// Sees to it that others find key packages of this device: fresh ones, and one of last resort.
-  func refillKeyPackages() async throws {
-    let count = try await context.api.countKeyPackages()
-    guard count.oneTime < Self.keyPackagesLow || !count.hasLastResort else { return }
-    let identity = try context.identity()
-    func make(lastResort: Bool) throws -> (message: [UInt8], record: KeyPackageRecord) {
-      let bundle = try KeyPackageBundle.generate(
-        suite: context.suite, identity: identity.client, capabilities: ClientContext.capabilities,
-        lifetime: context.lifetime, lastResort: lastResort)
-      let record = KeyPackageRecord(
-        reference: try bundle.keyPackage.reference(), isLastResort: lastResort,
-        bundle: bundle.encodeState().withBytes { Array($0) })
-      return (bundle.message, record)
-    }
-    let fresh = try (0..<max(0, Self.keyPackagesWanted - count.oneTime)).map { _ in try make(lastResort: false) }
-    let last = count.hasLastResort ? nil : try make(lastResort: true)
-    // Their private keys are on disk before anybody can use them.
-    try context.store.write { store in
-      for item in fresh { try store.save(item.record) }
-      if let last { try store.save(last.record) }
-    }
-    _ = try await context.api.publish(
-      KeyPackagesRequest(keyPackages: fresh.map(\.message), lastResort: last?.message))
   }
 }
 

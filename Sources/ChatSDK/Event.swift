@@ -190,6 +190,10 @@ public struct Finding: Sendable, Hashable {
     public static let membersDiffer = Code(rawValue: "members_differ")
     /// Another member was shown the room's entries in another order, or other ones.
     public static let orderDiffers = Code(rawValue: "order_differs")
+    /// The relay holds back entries of a room's log, or never kept what it acknowledged.
+    public static let withheld = Code(rawValue: "withheld")
+    /// The relay shows a second commit for an epoch: other members may have been led to follow that.
+    public static let forked = Code(rawValue: "forked")
     /// A Welcome was refused.
     public static let invalidWelcome = Code(rawValue: "invalid_welcome")
     /// The relay's log of a room began anew.

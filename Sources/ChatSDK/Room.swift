@@ -32,6 +32,8 @@ public actor Room: Identifiable {
   var hasAskedBack = false
   /// The epoch in which the relay's list of members was last compared with the group's.
   var comparedEpoch: UInt64?
+  /// Where entries of the log were found missing last.
+  var toldGap: StreamPosition?
 
   init(_ record: RoomRecord, context: ClientContext, box: GroupBox? = nil) throws {
     (id, self.context, stored) = (record.room, context, record)

@@ -58,6 +58,7 @@ extension Room {
   func pullLog() async throws {
     var restarts = 0
     while true {
+      let promised = stored.promises
       let page: LogResponse
       do {
         page = try await context.api.log(of: id, after: machine.position)
@@ -74,9 +75,12 @@ extension Room {
       }
       let before = machine.position
       for case .process(let entries) in machine.received(page.entries) { try await process(entries) }
-      if machine.isCaughtUp { return }
+      if machine.isCaughtUp { return try missPromises(promised, beyond: page.last.sequence) }
       // A page that leads nowhere must not be asked for for ever.
-      guard machine.position != before else { throw ChatError(.protocolViolation) }
+      guard machine.position != before else {
+        try tellOfGap()
+        throw ChatError(.protocolViolation)
+      }
     }
   }
 
@@ -86,6 +90,7 @@ extension Room {
     var next = stored
     next.position = StreamPosition(incarnation: newest.incarnation, sequence: 0)
     next.order = RoomOrder()
+    (next.promises, next.followed) = ([], [])
     try write { store in
       try store.save(next)
       try store.add(finding)
@@ -162,6 +167,7 @@ extension Room {
     } else {
       guard try receive(entry, hash, in: store, asked: asked, &batch) else { return false }
     }
+    try keepPromises(at: entry.sequence, hash, in: store, &batch)
     advance(past: entry, hash, beganEpoch: stored.epoch != epoch)
     return true
   }
@@ -175,6 +181,8 @@ extension Room {
   private func advance(past entry: LogEntry, _ hash: [UInt8], beganEpoch: Bool) {
     if beganEpoch, let authenticator = box?.group.epochAuthenticator.withBytes({ Array($0) }) {
       stored.order.begin(authenticator: authenticator, sequence: entry.sequence)
+      stored.followed.append(FollowedCommit(epoch: entry.epoch, hash: hash))
+      if stored.followed.count > FollowedCommit.kept { stored.followed.removeFirst() }
     } else {
       stored.order.take(entry, hash: hash)
     }
@@ -196,7 +204,7 @@ extension Room {
     do throws(MLSError) {
       received = try box.group.receive(opened(entry, box))
     } catch {
-      try refuse(entry, error, in: store, &batch)
+      try refuse(entry, hash, error, in: store, &batch)
       return true
     }
     switch consume received {
@@ -220,9 +228,11 @@ extension Room {
   }
 
   private func refuse(
-    _ entry: LogEntry, _ error: MLSError, in store: any StoreTransaction, _ batch: inout Batch
+    _ entry: LogEntry, _ hash: [UInt8], _ error: MLSError, in store: any StoreTransaction, _ batch: inout Batch
   ) throws {
     switch error.code {
+    case .staleHandshake where leadsElsewhere(entry, hash), .epochTooOld where leadsElsewhere(entry, hash):
+      try note(.forked, entry, "a second commit for an epoch that another has ended", in: store, &batch)
     case .ownMessage, .keyConsumed, .staleHandshake:
       try note(.replayed, entry, "an entry that was read before", in: store, &batch)
     case .epochTooOld:
@@ -265,7 +275,7 @@ extension Room {
     guard try store.message(id, in: self.id) == nil else {
       return try note(.replayed, entry, "a message that was sent before", person: sender, in: store, &batch)
     }
-    if let head = opened.order, stored.order.contradicts(head) {
+    if let head = opened.order, stored.order.contradicts(head, in: entry.sequence) {
       let finding = context.finding(
         .orderDiffers, room: self.id, person: sender, sequence: head.sequence, "another saw this room in another order")
       try store.add(finding)

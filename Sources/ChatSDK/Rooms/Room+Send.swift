@@ -121,7 +121,7 @@ extension Room {
           if let link = context.link { try await link.send(request, to: id) } else {
             try await context.api.send(request, to: id)
           }
-        try acknowledge(entry, at: response.position.sequence)
+        try acknowledge(entry, at: response.position)
       case .leave:
         try await context.api.leave(
           LeaveRequest(sendID: entry.sendID, epoch: entry.epoch, proposal: entry.ciphertext), id)
@@ -144,11 +144,17 @@ extension Room {
     }
   }
 
-  private func acknowledge(_ entry: OutboxEntry, at sequence: UInt64) throws {
+  private func acknowledge(_ entry: OutboxEntry, at position: StreamPosition) throws {
     // The log may have brought it before the answer came.
     guard outbox.contains(where: { $0.number == entry.number && $0.hash == entry.hash }) else { return }
     var batch = Batch()
-    try write { try acknowledge(entry, at: sequence, in: $0, &batch) }
+    try write { store in
+      try acknowledge(entry, at: position.sequence, in: store, &batch)
+      // What stands in a log that began anew is looked for once that is known here.
+      guard let message = entry.message, position.incarnation == stored.position.incarnation else { return }
+      let promise = RelayPromise(sequence: position.sequence, hash: entry.hash, message: message)
+      try self.promise(promise, in: store, &batch)
+    }
     context.hub.tell(batch.events)
     for message in batch.delivered { settle(message) }
   }

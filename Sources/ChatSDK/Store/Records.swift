@@ -141,6 +141,10 @@ package struct RoomRecord: StoredRecord {
   var mayReturn = false
   /// Who asked to be taken out, until it is done.
   var leaving: [UserID] = []
+  /// What the relay has acknowledged and the log has not shown yet.
+  var promises: [RelayPromise] = []
+  /// The latest commits that were followed, the newest last.
+  var followed: [FollowedCommit] = []
 
   init(
     room: RoomID, name: String, memberCount: Int, epoch: UInt64, position: StreamPosition, authenticator: [UInt8],
@@ -167,6 +171,8 @@ package struct RoomRecord: StoredRecord {
     mayReplace = try reader.readBool()
     mayReturn = try reader.readBool()
     leaving = try reader.readList()
+    promises = try reader.readList()
+    followed = try reader.readList()
   }
 
   package func encode(into writer: inout Writer) {
@@ -184,6 +190,8 @@ package struct RoomRecord: StoredRecord {
     writer.write(mayReplace)
     writer.write(mayReturn)
     writer.writeList(leaving)
+    writer.writeList(promises)
+    writer.writeList(followed)
   }
 }
 
@@ -290,32 +298,6 @@ package struct OutboxEntry: WireCodable {
     writer.writeVector(hash)
     writer.write(message != nil)
     if let message { writer.writeVector(message.bytes) }
-  }
-}
-
-/// A key package of this device with its private keys, until somebody has used it.
-package struct KeyPackageRecord: StoredRecord {
-  package static let kind = RecordKind.keyPackage
-  package var key: [UInt8] { reference }
-
-  var reference: [UInt8]
-  var isLastResort: Bool
-  var bundle: [UInt8]
-
-  init(reference: [UInt8], isLastResort: Bool, bundle: [UInt8]) {
-    (self.reference, self.isLastResort, self.bundle) = (reference, isLastResort, bundle)
-  }
-
-  package init(from reader: inout Reader) throws(WireError) {
-    reference = try reader.readVector(max: 128)
-    isLastResort = try reader.readBool()
-    bundle = try reader.readVector(max: 1 << 20)
-  }
-
-  package func encode(into writer: inout Writer) {
-    writer.writeVector(reference)
-    writer.write(isLastResort)
-    writer.writeVector(bundle)
   }
 }
 

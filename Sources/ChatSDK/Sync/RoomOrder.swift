@@ -75,8 +75,12 @@ struct RoomOrder: Hashable, WireCodable {
     if heads.count > Self.kept { heads.removeFirst(heads.count - Self.kept) }
   }
 
-  /// Whether another member's head contradicts what was seen here. What is too long ago contradicts nothing.
-  func contradicts(_ other: Head) -> Bool {
-    heads.last { $0.sequence == other.sequence }.map { $0.hash != other.hash } ?? false
+  /// Whether another member's head, in the message at this place of the log, contradicts what was seen here. What is too
+  /// long ago contradicts nothing.
+  func contradicts(_ other: Head, in sequence: UInt64) -> Bool {
+    guard !value.isEmpty else { return false }
+    // Nobody writes before having read: here is less in front of the message than its writer had seen.
+    if other.sequence >= sequence { return true }
+    return heads.last { $0.sequence == other.sequence }.map { $0.hash != other.hash } ?? false
   }
 }
