@@ -13,7 +13,13 @@ extension ChatClient {
     try await chatErrors {
       for attempt in 0..<10 {
         let info = try await context.api.groupInfo(invite: link.secret.id)
-        if let known = roomsByID[info.room], await known.health == .good { return known }
+        if let known = roomsByID[info.room] {
+          // It may not know yet that this account was removed.
+          do { try await known.pull() } catch let error as ChatError {
+            guard error == ChatError(.notAMember) else { throw error }
+          }
+          if await known.health == .good { return known }
+        }
         if let room = try await join(info, link.secret) { return room }
         // Others came first.
         try await context.environment.sleep(.milliseconds(20 * (attempt + 1)) * context.environment.random())

@@ -72,6 +72,15 @@ extension ChatClient {
     try await chatErrors { try await refreshContacts() }
   }
 
+  /// The same as this client knew them last, without a question to the relay.
+  public func knownContacts() throws -> [Contact] {
+    do {
+      return try context.store.read { try $0.all(ContactRecord.self) }.compactMap(\.contact)
+        .sorted { $0.person.username < $1.person.username }
+        .map { Contact(person: context.profiles.named($0.person), state: $0.state) }
+    } catch { throw ChatError(wrapping: error) }
+  }
+
   /// Asks somebody to be a contact. There is no text to it, and no answer but acceptance.
   ///
   /// - Throws: `userNotFound`, also of those who block this account; `rateLimited`.
@@ -93,6 +102,7 @@ extension ChatClient {
     try await chatErrors {
       let name = username.lowercased()
       guard Limits.isUsername(name) else { throw ChatError(.userNotFound, detail: nil) }
+      guard try context.identity().username != name else { throw ChatError(.ownAccount) }
       do { try await context.api.changeContact(name, change) } catch let error as ChatError {
         switch error.relayCode {
         case .notFound?: throw ChatError(.noSuchContact, detail: name, underlying: error.underlying)
@@ -198,18 +208,20 @@ extension ChatClient {
 
   /// Asks for the profiles of room mates that are not known or old, a few at a time.
   func refreshProfiles() async throws {
-    let pins = try context.store.read { try $0.all(Pin.self) }
-    let stale = pins.filter { pin in
-      context.profiles[pin.user].map { $0.fetched + Self.profileAge < context.now } ?? true
+    let own = try context.identity()
+    let known = try context.store.read { try $0.all(Pin.self) }.map(\.user)
+    func isOld(_ user: UserID) -> Bool {
+      context.profiles[user].map { $0.fetched + Self.profileAge < context.now } ?? true
     }
-    for pin in stale.prefix(50) {
-      do { try await Trust(context: context).fetch(user: pin.user) } catch let error as ChatError {
+    // The own one too: another device may have changed it, and the list of devices.
+    for user in ([own.user] + known.filter { $0 != own.user }).filter(isOld).prefix(50) {
+      do { try await Trust(context: context).fetch(user: user) } catch let error as ChatError {
         // Whoever is gone, or shows nothing, is asked for again later.
         guard error == ChatError(.userNotFound) || error == ChatError(.identityInvalid) else { throw error }
       }
-      if context.profiles[pin.user].map({ $0.fetched + Self.profileAge < context.now }) ?? true {
+      if isOld(user) {
         let none = ProfileRecord(
-          user: pin.user, profile: context.profiles[pin.user]?.profile ?? Profile(), fetched: context.now)
+          user: user, profile: context.profiles[user]?.profile ?? Profile(), fetched: context.now)
         try context.store.write { try $0.save(none) }
         _ = context.profiles.take(none)
       }

@@ -38,7 +38,7 @@ extension ChatClient {
       let identity = try context.identity()
       let pin = try await Trust(context: context).fetch(username: username)
       guard pin.candidate == nil else { throw ChatError(.identityChanged, detail: pin.username) }
-      guard pin.user != identity.user else { throw ChatError(.invalidName, detail: "a room of two takes another") }
+      guard pin.user != identity.user else { throw ChatError(.ownAccount) }
       if let known = await directRoom(with: pin.user) {
         // Its maker may have died before the other was in.
         try await known.perform(.invite([pin]))
@@ -195,10 +195,12 @@ extension ChatClient {
     }
     let users = Set(credentials.map(\.user))
     var pins: [UserID: Pin] = [:]
-    for user in users where user != identity.user { pins[user] = try await trust.fetch(user: user) }
+    // Of this account only if it has further devices there.
+    let hasOthers = credentials.contains { $0.user == identity.user && $0.entry.device != identity.device.device }
+    for user in users where user != identity.user || hasOthers { pins[user] = try await trust.fetch(user: user) }
     for member in members {
       guard let credential = LeafCheck.credential(of: member) else { continue }
-      if credential.user == identity.user {
+      if credential.user == identity.user, credential.entry.device == identity.device.device {
         guard credential.entry == identity.device, credential.accountKey == identity.accountKey.publicKey else {
           throw ChatError(.identityInvalid, detail: "a device of this account that is not its own")
         }

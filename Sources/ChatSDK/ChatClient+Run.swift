@@ -9,6 +9,19 @@ extension ChatClient {
       try await refillKeyPackages()
       try await refreshContacts()
       try await refreshProfiles()
+      await tendRooms()
+    }
+  }
+
+  /// Has rooms take out what a newer device list has revoked.
+  func tendRooms() async {
+    for room in Array(roomsByID.values) {
+      if context.configuration.connection == .manual {
+        // Whoever asked for something else is not told of this; the next look tries it again.
+        try? await room.commitReceived()
+      } else {
+        await room.scheduleCommit()
+      }
     }
   }
 
@@ -19,7 +32,7 @@ extension ChatClient {
     var polls = context.configuration.connection == .longPollOnly
     while !Task.isCancelled, !isClosed {
       guard await context.session.isAlive else {
-        tell(.offline)
+        tell(.loggedOut)
         for await _ in nudges { break }
         continue
       }
@@ -136,6 +149,7 @@ extension ChatClient {
     try await refillKeyPackages()
     try await refreshContacts()
     try await refreshProfiles()
+    await tendRooms()
   }
 
   /// Gives the socket a fresh token while the old one is good, so that the connection outlives it.
@@ -171,7 +185,10 @@ extension ChatClient {
       Task { try? await refreshContacts() }
     case .presence(let news): try take(news)
     case .profile(let user):
-      Task { try? await Trust(context: context).fetch(user: user) }
+      Task {
+        _ = try? await Trust(context: context).fetch(user: user)
+        await tendRooms()
+      }
     case .refused(_, let code, _):
       // A follow was refused: without it nothing would come.
       throw ChatError(.relayUnreachable, detail: "frame refused with code \(code)")
@@ -226,6 +243,8 @@ extension ChatClient {
       if answer.requests ?? 0 > seen { try? await answerRequests() }
       // Polls are woken by rooms; whom one knows changes seldom, and is looked at with each.
       try await refreshContacts()
+      try await refreshProfiles()
+      await tendRooms()
     }
   }
 }

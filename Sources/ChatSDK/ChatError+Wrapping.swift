@@ -59,8 +59,15 @@ extension ChatError {
       default: problem.status == 429 ? .rateLimited : problem.status >= 500 ? .relayUnavailable : .refused
       }
     self.init(
-      code, detail: code == .refused ? String(problem.code.prefix(64)) : nil, underlying: RelayRefusal(problem),
+      code, detail: code == .refused ? Self.reason(problem) : nil, underlying: RelayRefusal(problem),
       isRetryable: problem.retryable, retryAfter: problem.retryAfter.map { .seconds(min(max($0, 0), 86_400)) })
+  }
+
+  /// The relay's own words, where they are plain ones.
+  private static func reason(_ problem: Problem) -> String {
+    let isPlain = problem.title.utf8.count <= 200 && problem.title.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f }
+    guard isPlain, !problem.title.isEmpty else { return String(problem.code.prefix(64)) }
+    return problem.title.hasSuffix(".") ? String(problem.title.dropLast()) : problem.title
   }
 
   /// The HTTP status with which a WebSocket was refused.

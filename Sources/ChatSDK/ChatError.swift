@@ -66,6 +66,10 @@ public struct ChatError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 extension ChatError.Code {
+  public static let ownAccount = Self(rawValue: "own_account")
+  public static let notInRoom = Self(rawValue: "not_in_room")
+  public static let noSuchRequest = Self(rawValue: "no_such_request")
+  public static let noSuchLink = Self(rawValue: "no_such_link")
   public static let accountDisabled = Self(rawValue: "account_disabled")
   public static let contactBlocked = Self(rawValue: "contact_blocked")
   public static let invitationInvalid = Self(rawValue: "invitation_invalid")
@@ -128,10 +132,14 @@ extension ChatError.Code {
   }
 
   var entry: Entry {
-    Self.entries[self] ?? Entry(.refused, "the relay refused", "look at the code for the reason")
+    Self.entries[self] ?? Entry(.refused, "the relay refused", "it says why; change that and try again")
   }
 
   private static let entries: [Self: Entry] = [
+    .ownAccount: Entry(.usage, "this is your own account", "name somebody else"),
+    .notInRoom: Entry(.usage, "no such member of this room", "list the members"),
+    .noSuchRequest: Entry(.usage, "nobody of this name asks to come in", "list the requests"),
+    .noSuchLink: Entry(.usage, "the room has no such link", "list the links"),
     .accountDisabled: Entry(.refused, "the account is not active", "ask the relay's operator"),
     .contactBlocked: Entry(.refused, "this user is blocked by you", "unblock them first"),
     .invitationInvalid: Entry(.refused, "the invitation is not good, or the relay asks for one", "ask for a new one"),
@@ -145,7 +153,8 @@ extension ChatError.Code {
     .cancelled: Entry(.tryAgain, "cancelled", "call again", retryable: true),
     .closed: Entry(.usage, "the client is closed", "open it again"),
     .deviceUnknown: Entry(
-      .login, "the relay does not know this device", "it was revoked, or the relay lost data: register or link again"),
+      .login, "the relay does not know this device",
+      "it was revoked, or the name is another account's than this store's"),
     .identityChanged: Entry(
       .trust, "a verified contact has a new identity", "compare safety numbers, then accept the new identity"),
     .identityInvalid: Entry(
@@ -170,7 +179,7 @@ extension ChatError.Code {
     .notRegistered: Entry(.login, "this store has no account", "register, or use the store that has one"),
     .protocolViolation: Entry(.network, "the relay's answer makes no sense", "is this the URL of a Kin relay?"),
     .rateLimited: Entry(.rateLimited, "too much in too short a time", "wait and try again", retryable: true),
-    .refused: Entry(.refused, "the relay refused", "look at the code for the reason"),
+    .refused: Entry(.refused, "the relay refused", "it says why; change that and try again"),
     .registrationClosed: Entry(.refused, "the relay takes no new accounts", "ask its operator"),
     .relayUnavailable: Entry(.tryAgain, "the relay is not ready", "try again soon", retryable: true),
     .relayUnreachable: Entry(.network, "the relay cannot be reached", "check the URL and the network", retryable: true),
@@ -187,7 +196,7 @@ extension ChatError.Code {
     .timedOut: Entry(.network, "the relay did not answer in time", "try again", retryable: true),
     .tlsFailed: Entry(.network, "the relay could not prove who it is", "check its certificate and the URL"),
     .userNotFound: Entry(.usage, "no such user at this relay", "check the spelling"),
-    .usernameTaken: Entry(.refused, "this username is taken", "choose another"),
+    .usernameTaken: Entry(.refused, "the username, or the email address, is taken", "choose another"),
     .webSocketRefused: Entry(
       .network, "no WebSocket can be had to the relay", "use long polls, or ask who runs the proxy between"),
     .wrongPassphrase: Entry(.cannotDecrypt, "the passphrase or key does not open this store", "try another"),

@@ -154,6 +154,8 @@ public enum ConnectionState: String, Sendable, Hashable {
   case live
   /// News is fetched by long polls, because no WebSocket could be had.
   case polling
+  /// There is no session, or none any more: log in.
+  case loggedOut = "logged_out"
 }
 
 /// Something that was not as it should be, kept for ``ChatClient/diagnose()``.

@@ -34,6 +34,8 @@ public struct Person: Sendable, Hashable, CustomStringConvertible {
   public var username: String
   /// From the person's profile, where it is known: it proves nothing, and others may have the same.
   public var displayName: String?
+  /// From the profile as well; nobody should fetch it without being asked to.
+  public var avatarURL: String?
 
   public init(id: UserID, username: String) { (self.id, self.username) = (id, username) }
 

@@ -132,7 +132,7 @@ public actor Room: Identifiable {
     let members = try await members()
     return try usernames.map { name in
       guard let found = members.first(where: { $0.person.username == name.lowercased() }) else {
-        throw ChatError(.userNotFound, detail: "\(name) is not in this room")
+        throw ChatError(.notInRoom, detail: name)
       }
       return found.person.id
     }

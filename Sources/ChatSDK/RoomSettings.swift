@@ -109,6 +109,8 @@ public struct RoomStatus: Sendable, Hashable, Identifiable {
   public var isDirect: Bool
   public var members: Int
   public var devices: Int
+  /// How many members show that they are there, this one included.
+  public var online: Int
   /// The MLS epoch and the last entry of the log, here and at the relay.
   public var epoch: UInt64
   public var sequence: UInt64
@@ -117,10 +119,10 @@ public struct RoomStatus: Sendable, Hashable, Identifiable {
 
   public init(
     id: RoomID, name: String, health: RoomHealth, role: Role, settings: RoomSettings, isDirect: Bool, members: Int,
-    devices: Int, epoch: UInt64, sequence: UInt64, relayEpoch: UInt64?, relaySequence: UInt64?
+    devices: Int, online: Int, epoch: UInt64, sequence: UInt64, relayEpoch: UInt64?, relaySequence: UInt64?
   ) {
     (self.id, self.name, self.health, self.role, self.settings) = (id, name, health, role, settings)
-    (self.isDirect, self.members, self.devices) = (isDirect, members, devices)
+    (self.isDirect, self.members, self.devices, self.online) = (isDirect, members, devices, online)
     (self.epoch, self.sequence, self.relayEpoch, self.relaySequence) = (epoch, sequence, relayEpoch, relaySequence)
   }
 }

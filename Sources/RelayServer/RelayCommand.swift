@@ -139,7 +139,7 @@ package enum RelayCommand: Sendable {
 
   /// What came from outside, fit for a terminal.
   static func printable(_ text: some StringProtocol) -> String {
-    String(decoding: text.utf8.prefix(64).map { $0 > 0x20 && $0 < 0x7f ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+    String(decoding: text.utf8.prefix(64).map { $0 >= 0x20 && $0 < 0x7f ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
   }
 }
 

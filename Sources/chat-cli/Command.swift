@@ -24,7 +24,8 @@ struct Command: Sendable {
     .contacts, .contactsRequest, .contactsAccept, .contactsDecline, .contactsRemove, .contactsBlock, .contactsUnblock,
     .presence, .presenceSet, .rooms, .roomCreate, .roomInvite, .roomRemove, .roomRole, .roomLeave,
     .roomMembers,
-    .roomStatus, .roomSet, .roomTopic, .roomRename, .roomBan, .roomUnban, .roomTransfer, .roomDelete, .roomCode,
+    .roomStatus, .roomSet, .roomTopic, .roomRename, .roomBan, .roomUnban, .roomBanned, .roomTransfer, .roomDelete,
+    .roomRepair, .roomCode,
     .roomLink, .join, .roomRequests, .roomAdmit, .roomRefuse, .roomPublish, .roomWithdraw, .roomSearch,
     .send, .history, .watch, .chat, .verify, .doctor,
   ]
@@ -39,6 +40,14 @@ struct Command: Sendable {
     Option("help", "explain this command"),
   ]
 
+  /// How this one is called; and if it was called with too much, the longer name that was perhaps meant.
+  func misuse(_ positional: [String]) -> Failure {
+    let longer = Self.all.map(\.name).filter { $0.hasPrefix(name + " ") }.map { String($0.dropFirst(name.count + 1)) }
+    let nearest = positional.first.flatMap { Suggestion.nearest(to: $0, in: longer) }
+    return Failure.usage(
+      "\(name) is called as: \(usage)", hint: nearest.map { "did you mean `chat-cli \(name) \($0)`?" })
+  }
+
   /// Finds the command that `words` begins with, and what follows its name.
   static func find(_ words: [String]) throws(Failure) -> (Command, [String]) {
     for count in [2, 1] where words.count >= count {
@@ -49,7 +58,10 @@ struct Command: Sendable {
     let groups = all.filter { $0.name.hasPrefix(word + " ") }
     if !groups.isEmpty {
       let names = groups.map { $0.name.dropFirst(word.count + 1) }.joined(separator: ", ")
-      throw Failure.usage("\(word) needs one of: \(names)")
+      let given = words.count > 1 ? words[1] : ""
+      let nearest = Suggestion.nearest(to: given, in: groups.map { String($0.name.dropFirst(word.count + 1)) })
+      throw Failure.usage(
+        "\(word) needs one of: \(names)", hint: nearest.map { "did you mean `chat-cli \(word) \($0)`?" })
     }
     let known = Set(all.compactMap { $0.name.split(separator: " ").first.map(String.init) }).sorted()
     let nearest = Suggestion.nearest(to: word, in: known).map { "did you mean `chat-cli \($0)`?" }

@@ -13,6 +13,7 @@ enum Fields {
   static func person(_ person: Person) -> JSON {
     var fields: [(String, JSON)] = [("username", .string(person.username)), ("user", .string(person.id.text))]
     if let name = person.displayName { fields.append(("displayName", .string(name))) }
+    if let url = person.avatarURL { fields.append(("avatarURL", .string(url))) }
     return .object(fields)
   }
 
@@ -45,7 +46,8 @@ enum Fields {
   static func member(_ member: RoomMember) -> [(String, JSON)] {
     [
       ("type", .string("member")), ("username", .string(member.person.username)),
-      ("user", .string(member.person.id.text)), ("role", .string(roleName(member.role))),
+      ("user", .string(member.person.id.text)), ("displayName", .optional(member.person.displayName)),
+      ("avatarURL", .optional(member.person.avatarURL)), ("role", .string(roleName(member.role))),
       ("devices", .number(member.deviceCount)), ("verified", .bool(member.isVerified)), ("self", .bool(member.isSelf)),
     ]
   }

@@ -15,7 +15,8 @@ enum Lines {
     let unread = room.unread > 0 ? ", \(room.unread) unread" : ""
     let health = room.health == .good ? "" : " [\(room.health.rawValue)]"
     let members = room.memberCount == 1 ? "1 member" : "\(room.memberCount) members"
-    return "\(SafeText.line(room.name)) (\(members)\(unread))\(health)  \(room.id.text)"
+    let active = room.lastActivity.map { ", \(day($0))" } ?? ""
+    return "\(SafeText.line(room.name)) (\(members)\(unread)\(active))\(health)  \(room.id.text)"
   }
 
   static func member(_ member: RoomMember) -> String {
@@ -64,7 +65,7 @@ enum Lines {
     case .contactsChanged(let changes): changes.map(contact).joined(separator: "\n")
     case .presence(let presence): "* \(Lines.presence(presence))"
     case .profileChanged(let person): "* \(SafeText.line(person.username)) is now shown as \(name(person))"
-    case .connection(let state): "* \(state.rawValue)"
+    case .connection(let state): "* \(state.rawValue.replacing("_", with: " "))"
     }
   }
 
@@ -98,6 +99,16 @@ enum Lines {
   }
 
   private static func by(_ person: Person?) -> String { person.map { " by \(name($0))" } ?? "" }
+
+  /// The time of today, or the day, by this machine's clock and time zone.
+  static func day(_ moment: Moment) -> String {
+    var (seconds, now) = (time_t(clamping: moment.millisecondsSince1970 / 1000), time(nil))
+    var (then, today) = (tm(), tm())
+    guard localtime_r(&seconds, &then) != nil, localtime_r(&now, &today) != nil else { return "----" }
+    if then.tm_year == today.tm_year, then.tm_yday == today.tm_yday { return clock(moment) }
+    func two(_ value: Int32) -> String { (value < 10 ? "0" : "") + String(value) }
+    return "\(then.tm_year + 1900)-\(two(then.tm_mon + 1))-\(two(then.tm_mday))"
+  }
 
   /// Hours and minutes by this machine's clock and time zone.
   static func clock(_ moment: Moment) -> String {

@@ -21,7 +21,7 @@ func run(_ words: [String]) async -> ExitCode {
       return .done
     }
     guard command.arity.contains(arguments.positional.count) else {
-      throw Failure.usage("\(command.name) is called as: \(command.usage)")
+      throw command.misuse(arguments.positional)
     }
     try await command.run(
       Context(arguments: arguments, output: output, folder: try DataFolder(arguments: arguments)))

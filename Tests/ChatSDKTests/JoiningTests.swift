@@ -165,7 +165,7 @@ import WireCodec
     let world = try await World("alice", "bob", "carol")
     let story = try await world.room("alice").invites("bob").deliverAll()
     let alice = try await story.room("alice")
-    await #expect(throws: ChatError(.notPermitted)) { try await alice.newCode() }
+    await #expect(throws: ChatError(.roomClosed)) { try await alice.newCode() }
     try await open(story)
     let code = try await alice.newCode(uses: 2)
     #expect(code.code.utf8.count == 6 && code.code.utf8.allSatisfy { JoinCode.alphabet.contains($0) })
@@ -182,7 +182,7 @@ import WireCodec
     #expect(
       heard.contains { if case .joinRequested(let asked) = $0 { asked.person.username == "carol" } else { false } })
     #expect(try await alice.requests().map(\.person.username) == ["carol"])
-    await #expect(throws: ChatError(.userNotFound)) { try await alice.admit("bob") }
+    await #expect(throws: ChatError(.noSuchRequest)) { try await alice.admit("bob") }
     try await alice.admit("carol")
     try await story.deliverAll().agrees()
     #expect(try await alice.requests().isEmpty)

@@ -72,8 +72,9 @@ final class ProfileBook: Sendable {
 
   func named(_ person: Person) -> Person {
     var person = person
-    let name = self[person.id]?.profile.displayName ?? ""
-    person.displayName = name.isEmpty ? nil : name
+    let profile = self[person.id]?.profile ?? Profile()
+    person.displayName = profile.displayName.isEmpty ? nil : profile.displayName
+    person.avatarURL = profile.avatarURL.isEmpty ? nil : profile.avatarURL
     return person
   }
 
@@ -87,8 +88,28 @@ final class ProfileBook: Sendable {
     switch event {
     case .message(let message): .message(named(message))
     case .sent(let message): .sent(named(message))
+    case .joined(let change): .joined(named(change))
+    case .memberAdded(let change): .memberAdded(named(change))
+    case .memberJoined(let change): .memberJoined(named(change))
+    case .memberRemoved(let change): .memberRemoved(named(change))
+    case .memberLeft(let change): .memberLeft(named(change))
+    case .memberBanned(let change): .memberBanned(named(change))
+    case .memberUnbanned(let change): .memberUnbanned(named(change))
+    case .deviceEntered(let change): .deviceEntered(named(change))
+    case .deviceRemoved(let change): .deviceRemoved(named(change))
+    case .roomRenamed(let change): .roomRenamed(named(change))
+    case .roomDeleted(let change): .roomDeleted(named(change))
+    case .removedFromRoom(let change): .removedFromRoom(named(change))
     default: event
     }
+  }
+
+  private func named(_ change: MemberChange) -> MemberChange {
+    MemberChange(room: change.room, member: named(change.member), by: named(change.by))
+  }
+
+  private func named(_ change: RoomChange) -> RoomChange {
+    RoomChange(room: change.room, name: change.name, by: change.by.map { named($0) })
   }
 }
 

@@ -9,6 +9,9 @@ struct CommitClaim: Hashable {
     var user: UserID
     var device: DeviceID
     var signatureKey: [UInt8]
+    /// The account key that vouched for the device, and since when the device is the account's, in seconds since 1970.
+    var accountKey: [UInt8]
+    var added: UInt64
     /// The link by which it came, if it came by one.
     var invite: InviteID?
   }
@@ -24,6 +27,8 @@ struct CommitClaim: Hashable {
   var removed: [Leaf] = []
   /// Leaves that asked to be taken out.
   var left: [Leaf] = []
+  /// By what the sender shows that leaves are of revoked devices.
+  var revocations: Revocations?
   /// The state after the commit, if it changes it.
   var next: RoomState?
 }
@@ -49,7 +54,9 @@ extension CommitClaim.Leaf {
       guard let id = InviteID(bytes: data) else { return nil }
       invite = id
     }
-    self.init(user: device.user, device: device.entry.device, signatureKey: signatureKey, invite: invite)
+    self.init(
+      user: device.user, device: device.entry.device, signatureKey: signatureKey, accountKey: device.accountKey,
+      added: device.entry.added, invite: invite)
   }
 }
 
@@ -64,6 +71,10 @@ extension CommitClaim {
     case .member(let member):
       guard let leaf = Leaf(member) else { throw .senderIsNoMember }
       sender = leaf
+      if !authenticatedData.isEmpty {
+        guard let shown = try? Revocations(decoding: authenticatedData) else { throw .feature }
+        revocations = shown
+      }
     case .newMember(let node):
       guard let leaf = Leaf(node), let authority = try? JoinAuthority(decoding: authenticatedData) else {
         throw .senderIsNoMember

@@ -28,7 +28,8 @@ struct ExternalEntry {
   ) throws -> PendingJoinRecord {
     let identity = try context.identity()
     let leaf = CommitClaim.Leaf(
-      user: identity.user, device: identity.device.device, signatureKey: identity.device.signatureKey, invite: invite)
+      user: identity.user, device: identity.device.device, signatureKey: identity.device.signatureKey,
+      accountKey: identity.accountKey.publicKey, added: identity.device.added, invite: invite)
     let old = group.members.first { member in
       CommitClaim.Leaf(member).map { $0.user == leaf.user && $0.device == leaf.device } ?? false
     }

@@ -24,6 +24,8 @@ struct CommitPlan {
   /// The state after it.
   var next: RoomState
   var forcesPath = false
+  /// The lists by which leaves of revoked devices are taken out.
+  var revocations: Revocations?
 }
 
 // One commit in flight per room. It is on disk before it leaves, and merged when the room's log shows it: whether the
@@ -90,6 +92,7 @@ extension Room {
     var options = CommitOptions()
     options.forcesPath = plan.forcesPath
     options.paddedTo = 512
+    options.authenticatedData = plan.revocations?.encoded ?? []
     options.makesGroupInfo = !plan.next.invites.isEmpty || members.count <= Self.doorMembers
     let commit: PendingCommit
     do {
@@ -101,7 +104,7 @@ extension Room {
     let effects = commit.effects
     let claim: CommitClaim
     do {
-      claim = try CommitClaim(effects, authenticatedData: [])
+      claim = try CommitClaim(effects, authenticatedData: options.authenticatedData)
       let violation = RoomPolicy.check(claim, state: before, members: leaves, room: id, time: context.now)
       if let violation { throw violation }
     } catch {
@@ -110,10 +113,15 @@ extension Room {
       throw ChatError(.notPermitted, underlying: error)
     }
     let change = MembershipChange(before: Set(leaves.map(\.user)), claim, members: leaves)
+    var changes = before.changes(to: plan.next, members: change.after)
+    if before.role(of: claim.sender.user) < .admin {
+      // A link that went with whoever came by it: at the relay only admins end links, and clients know that it is over.
+      changes?.revoked = nil
+    }
     var request = CommitRequest(
       sendID: .random(), epoch: box.group.epoch.rawValue, message: commit.message, welcome: commit.welcome,
       recipients: claim.added.map(\.device), added: change.added, removed: change.removed,
-      changes: before.changes(to: plan.next, members: change.after))
+      changes: changes.flatMap { $0.isEmpty ? nil : $0 })
     if let groupInfo = commit.groupInfo {
       let key = try commit.export(label: SealedJoin.label, length: Door.keySize)
       let door = try Door(
@@ -145,15 +153,14 @@ extension Room {
 
   // MARK: Proposals of others
 
-  /// Commits what leavers proposed: the first admin in the tree soon, others later if nobody has by then.
+  /// Commits what leavers proposed, and takes out revoked devices: the first admin in the tree soon, others later if nobody
+  /// has by then.
   func scheduleCommit() {
-    let isWanted = (try? stored.health == .good ? hasLeavers() : stored.health == .stopped && mayReplace()) ?? false
+    let isWanted = (try? stored.health == .good ? hasWork() : stored.health == .stopped && mayReplace()) ?? false
     guard !isCommitScheduled, isWanted else { return }
     guard context.configuration.connection != .manual else { return }
     isCommitScheduled = true
-    let isFirst = (try? isFirstAdmin()) ?? false
-    let pause =
-      Duration.milliseconds(isFirst ? 50 : 1000) + .seconds(context.environment.random() * (isFirst ? 0.1 : 2))
+    let pause = Turn.delay(rank: (try? rank()) ?? .max, random: context.environment.random())
     Task {
       try? await context.environment.sleep(pause)
       isCommitScheduled = false
@@ -164,7 +171,7 @@ extension Room {
   /// Commits the proposals that wait, if there are any, and puts a good commit in the place of a refused one.
   func commitReceived() async throws {
     if stored.health == .stopped, try mayReplace() { return try await perform(.replace) }
-    guard stored.health == .good, try hasLeavers() else { return }
+    guard stored.health == .good, try hasWork() else { return }
     try await perform(.commitReceived)
   }
 
@@ -183,12 +190,7 @@ extension Room {
     return own >= .admin && stored.leaving.contains { users.contains($0) && state.role(of: $0) <= own }
   }
 
-  private func isFirstAdmin() throws -> Bool {
-    let state = try roomState()
-    let first = try group().group.members.lazy.compactMap { LeafCheck.credential(of: $0) }
-      .first { state.role(of: $0.user) >= .admin }
-    return first?.entry.device == (try context.identity().device.device)
-  }
+  private func hasWork() throws -> Bool { try hasLeavers() || !revokedLeaves().isEmpty }
 }
 
 extension SendID {

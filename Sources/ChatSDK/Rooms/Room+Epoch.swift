@@ -56,8 +56,8 @@ extension Room {
     let staying = box.group.members.filter { !removed.contains($0.leafIndex) }
     let tree = (staying + effects.added).compactMap { LeafCheck.credential(of: $0) }
     guard verdicts.allSatisfy(\.isValid), LeafCheck.hasNoDoubles(tree) else {
-      // A device list may be newer elsewhere: nobody else's commit is undone for that.
-      try stop(.invalidLeaf, entry, "a leaf that is no device of its account", mayReplace: false, in: store, &batch)
+      // The relay was asked for the newest list before this was said.
+      try stop(.invalidLeaf, entry, "a leaf that is no device of its account", mayReplace: true, in: store, &batch)
       return true
     }
     do throws(MLSError) { try box.group.merge(consume commit) } catch {

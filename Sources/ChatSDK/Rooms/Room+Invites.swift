@@ -56,7 +56,7 @@ extension Room {
     try await chatErrors {
       var wanted: InviteID?
       if let id {
-        guard let invite = InviteID(id), try roomState().invites[invite] != nil else { throw ChatError(.inviteInvalid) }
+        guard let invite = InviteID(id), try roomState().invites[invite] != nil else { throw ChatError(.noSuchLink) }
         wanted = invite
       }
       let revoked = wanted
@@ -70,8 +70,13 @@ extension Room {
   // MARK: Codes
 
   /// Draws a code by which others can ask to come in; the one before is good no more.
+  ///
+  /// - Throws: `notPermitted` unless this account is an admin; `roomClosed` if the room lets nobody in.
   public func newCode(lifetime: Duration = .seconds(86_400), uses: Int = 100) async throws -> RoomCode {
     try await chatErrors {
+      try require(.admin)
+      let state = try roomState()
+      guard state.settings.joinPolicy != .closed, state.pair == nil else { throw ChatError(.roomClosed) }
       let request = CodeRequest(
         lifetime: UInt64(max(0, lifetime.components.seconds)), uses: UInt32(clamping: uses))
       return RoomCode(try await context.api.newCode(request, of: id))
@@ -89,7 +94,12 @@ extension Room {
     }
   }
 
-  public func revokeCode() async throws { try await chatErrors { try await context.api.revokeCode(of: id) } }
+  public func revokeCode() async throws {
+    try await chatErrors {
+      try require(.admin)
+      try await context.api.revokeCode(of: id)
+    }
+  }
 
   // MARK: Directory
 
@@ -98,6 +108,7 @@ extension Room {
   /// - Throws: `notPermitted` unless this account is an owner.
   public func publish() async throws {
     try await chatErrors {
+      try require(.owner)
       let settings = try roomState().settings
       try await context.api.publish(
         ListingRequest(
@@ -106,13 +117,41 @@ extension Room {
     }
   }
 
-  public func withdraw() async throws { try await chatErrors { try await context.api.withdraw(id) } }
+  public func withdraw() async throws {
+    try await chatErrors {
+      try require(.owner)
+      try await context.api.withdraw(id)
+    }
+  }
+
+  /// What the relay would refuse by its mirror of the roles is refused here first, by the room's own.
+  private func require(_ role: Role) throws {
+    try requireGood()
+    guard try roomState().role(of: try context.identity().user) >= role else { throw ChatError(.notPermitted) }
+  }
 
   /// As many whole characters as fit.
   private static func prefix(_ text: String, _ bytes: Int) -> String {
     var text = text
     while text.utf8.count > bytes { text.removeLast() }
     return text
+  }
+
+  // MARK: Repair
+
+  /// Puts a commit in the place of the one at which this room stands still, whatever that was.
+  ///
+  /// What a later version of Kin might take is not replaced by itself: whoever does it here decides that the room goes the
+  /// way of this version. Members who took the refused commit come back by themselves.
+  ///
+  /// - Throws: `notPermitted` unless this account is an admin. Does nothing to a room that works.
+  public func repair() async throws {
+    try await chatErrors {
+      guard stored.health == .stopped else { return try requireGood() }
+      guard try roomState().role(of: try context.identity().user) >= .admin else { throw ChatError(.notPermitted) }
+      guard stored.refused != nil else { return try await comeBack() }
+      try await perform(.replace)
+    }
   }
 
   // MARK: Status
@@ -123,11 +162,26 @@ extension Room {
       let theirs = stored.health == .left ? nil : try await context.api.room(id)
       let leaves = try credentials()
       let (state, own) = (try roomState(), try context.identity().user)
+      let users = Set(leaves.map(\.user))
+      let online = stored.health == .left ? 0 : try await countOnline(users.subtracting([own])) + 1
       return RoomStatus(
         id: id, name: stored.name, health: stored.health, role: state.role(of: own), settings: state.settings,
-        isDirect: state.pair != nil, members: Set(leaves.map(\.user)).count, devices: leaves.count, epoch: stored.epoch,
+        isDirect: state.pair != nil, members: users.count, devices: leaves.count, online: online, epoch: stored.epoch,
         sequence: stored.position.sequence, relayEpoch: theirs?.epoch, relaySequence: theirs?.position.sequence)
     }
+  }
+
+  /// How many of these show that they are there.
+  private func countOnline(_ users: Set<UserID>) async throws -> Int {
+    let all = Array(users)
+    var count = 0
+    for start in stride(from: 0, to: all.count, by: Limits.presenceQuery) {
+      let part = Array(all[start..<min(start + Limits.presenceQuery, all.count)])
+      count += try await context.api.presence(of: part).count {
+        users.contains($0.user) && $0.status != Presence.Status.offline.rawValue
+      }
+    }
+    return count
   }
 
   /// Whether this is the room of this account and another that both can use.

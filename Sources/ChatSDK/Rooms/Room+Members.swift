@@ -6,13 +6,13 @@ extension Room {
   ///
   /// Returns when the relay has accepted it.
   ///
-  /// - Throws: `notPermitted` unless this account is an admin, and an owner where one is removed; `userNotFound`.
+  /// - Throws: `notPermitted` unless this account is an admin, and an owner where one is removed; `notInRoom`.
   public func remove(_ usernames: String...) async throws { try await remove(usernames) }
   public func remove(_ usernames: [String]) async throws {
     try await chatErrors {
       let users = try await users(usernames)
       guard try !users.contains(context.identity().user) else {
-        throw ChatError(.notPermitted, detail: "leave instead")
+        throw ChatError(.ownAccount, detail: "leave the room instead")
       }
       try await perform(.remove(users, ban: false))
     }
@@ -24,7 +24,7 @@ extension Room {
     try await chatErrors {
       var users: [UserID] = []
       for username in usernames { users.append(try await anybody(username)) }
-      guard try !users.contains(context.identity().user) else { throw ChatError(.notPermitted) }
+      guard try !users.contains(context.identity().user) else { throw ChatError(.ownAccount) }
       try await perform(.remove(users, ban: true))
     }
   }
@@ -57,7 +57,7 @@ extension Room {
       let user = try await users([username])[0]
       try await perform(
         .change { state, members in
-          guard members.contains(user) else { throw ChatError(.userNotFound, detail: username) }
+          guard members.contains(user) else { throw ChatError(.notInRoom, detail: username) }
           if role == .member { state.roles[user] = nil } else { state.roles[user] = role }
           guard state.roles.values.contains(.owner) else { throw ChatError(.lastOwner) }
         })
@@ -69,11 +69,11 @@ extension Room {
     try await chatErrors {
       let user = try await users([username])[0]
       let own = try context.identity().user
-      guard user != own else { return }
       try await perform(
         .change { state, members in
-          guard members.contains(user) else { throw ChatError(.userNotFound, detail: username) }
           guard state.role(of: own) == .owner, state.pair == nil else { throw ChatError(.notPermitted) }
+          guard members.contains(user) else { throw ChatError(.notInRoom, detail: username) }
+          guard user != own else { return }
           state.roles[user] = .owner
           state.roles[own] = .admin
         })

@@ -17,6 +17,7 @@ extension Room {
     let members = Set(try credentials().map(\.user))
     var plan = CommitPlan(proposals: [], next: state)
     var gone = try leavers()
+    let revoked = try revokedLeaves()
     switch intent {
     case .invite(let pins):
       plan.proposals = try await additions(pins.filter { !members.contains($0.user) }, state, &claims)
@@ -49,7 +50,15 @@ extension Room {
       }
       gone += lost
       plan.proposals = lost.map { .remove($0.index) }
-      guard !gone.isEmpty else { return nil }
+      guard !gone.isEmpty || !revoked.isEmpty else { return nil }
+    }
+    let banished = revoked.filter { item in !gone.contains { $0.index == item.index } }
+    if !banished.isEmpty {
+      gone += banished.map { Place(index: $0.index, user: $0.leaf.user, invite: $0.leaf.invite) }
+      plan.proposals += banished.map { .remove($0.index) }
+      var lists: [SignedDeviceList] = []
+      for item in banished where !lists.contains(item.list) { lists.append(item.list) }
+      plan.revocations = Revocations(lists)
     }
     if !gone.isEmpty {
       let after = try leaves { _ in true }.filter { leaf in !gone.contains { $0.index == leaf.index } }.map(\.user)

@@ -53,7 +53,7 @@ extension Room {
     guard credentials.count == group.members.count, LeafCheck.hasNoDoubles(credentials) else {
       throw ChatError(.identityInvalid, detail: "a room with a leaf that is no device of its account")
     }
-    for user in Set(credentials.map(\.user)) where user != identity.user { try await trust.fetch(user: user) }
+    for user in Set(credentials.map(\.user)) { try await trust.fetch(user: user) }
     let isValid = try context.store.read { store in
       group.members.allSatisfy { member in
         LeafCheck.check(member.credential, signatureKey: member.signatureKey) { try? pin($0, in: store) }.isValid
@@ -133,7 +133,7 @@ extension Room {
 
   /// Lets somebody in who asks.
   ///
-  /// - Throws: `userNotFound` unless they ask; otherwise as ``invite(_:)``.
+  /// - Throws: `noSuchRequest` unless they ask; otherwise as ``invite(_:)``.
   public func admit(_ username: String) async throws {
     try await chatErrors {
       let request = try await request(of: username)
@@ -154,7 +154,7 @@ extension Room {
 
   private func request(of username: String) async throws -> JoinRequested {
     let found = try await requests().first { $0.person.username == username.lowercased() }
-    guard let found else { throw ChatError(.userNotFound, detail: "\(username) does not ask to come in") }
+    guard let found else { throw ChatError(.noSuchRequest, detail: username) }
     return found
   }
 }

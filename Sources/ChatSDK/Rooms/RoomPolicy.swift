@@ -42,7 +42,9 @@ enum RoomPolicy {
     let role = state.role(of: claim.sender.user)
     let gone = Set(claim.removed + claim.left)
     let after = Set(members.filter { !gone.contains($0) }.map(\.user)).union(claim.added.map(\.user))
-    if let violation = check(added: claim, role, state) ?? check(removed: claim, role, state) { return violation }
+    if let violation = check(added: claim, role, state) ?? check(removed: claim, role, state, after: after) {
+      return violation
+    }
     if let next = claim.next {
       return check(next, claim, role, state, after: after, gone: gone)
     }
@@ -63,8 +65,12 @@ enum RoomPolicy {
     return nil
   }
 
-  private static func check(removed claim: CommitClaim, _ role: Role, _ state: RoomState) -> Violation? {
+  private static func check(
+    removed claim: CommitClaim, _ role: Role, _ state: RoomState, after: Set<UserID>
+  ) -> Violation? {
     for leaf in claim.removed where leaf.user != claim.sender.user {
+      // What an account says of its devices needs nobody's leave, unless it ended a membership.
+      if let shown = claim.revocations, after.contains(leaf.user), shown.revoke(leaf) { continue }
       // In a room of two a leaf goes only to come anew.
       if state.pair != nil {
         guard claim.added.contains(where: { $0.user == leaf.user && $0.device == leaf.device }) else { return .direct }

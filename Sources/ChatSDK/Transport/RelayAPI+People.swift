@@ -1,6 +1,11 @@
 import RelayProtocol
+import WireCodec
 
 extension RelayAPI {
+  func putDevices(_ list: SignedDeviceList) async throws {
+    _ = try await authorized(.putDevices, body: encode(DeviceListRequest(deviceList: list.encoded)))
+  }
+
   func me() async throws -> AccountResponse { try decode(try await authorized(.me)) }
 
   func setProfile(_ body: ProfileBody) async throws { _ = try await authorized(.putProfile, body: encode(body)) }

@@ -37,6 +37,15 @@ struct Trust: Sendable {
       try alarm(.deviceListForged, person, "a device list that is not the user's")
       throw ChatError(.identityInvalid, detail: person.username)
     }
+    if let own = context.optionalIdentity, own.user == person.id {
+      let newest = try takeOwn(list)
+      if let body = response.profile {
+        let record = ProfileRecord(user: own.user, profile: Profile(body), fetched: context.now)
+        try context.store.write { try $0.save(record) }
+        _ = context.profiles.take(record)
+      }
+      return Pin(username: own.username, list: newest)
+    }
     var events: [Event] = []
     let pin = try context.store.write { store -> Pin? in
       let pinned = try store.decode(Pin.self, person.id.bytes)

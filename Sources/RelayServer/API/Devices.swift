@@ -28,7 +28,13 @@ extension API {
     }
     // A device id means one key for ever.
     for device in next.list.devices {
-      guard let earlier = before.list.devices.first(where: { $0.device == device.device }) else { continue }
+      guard let earlier = before.list.devices.first(where: { $0.device == device.device }) else {
+        // Or the list before could be shown as one that has revoked it.
+        guard device.added >= before.list.issued else {
+          throw RelayError(.deviceListConflict, "A device cannot be older than the list before it.")
+        }
+        continue
+      }
       guard earlier.signatureKey == device.signatureKey else {
         throw RelayError(.deviceListConflict, "A device's key cannot change.")
       }
@@ -36,6 +42,9 @@ extension API {
     try await services.store.replaceDeviceList(of: caller.user, with: next.record)
     let gone = Set(stored.devices).subtracting(next.record.devices)
     if !gone.isEmpty { services.bus.publish([.devicesGone(Array(gone))]) }
+    // Whoever shares a room with the account looks at the list now, and takes out what it has lost.
+    try await services.presence.profileChanged(caller.user)
+    services.bus.publish([.tell(.profile(caller.user), [caller.user])])
     return Self.done
   }
 }

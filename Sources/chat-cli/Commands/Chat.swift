@@ -29,18 +29,25 @@ extension Command {
       // On a terminal one's own lines stand there already.
       let own = context.output.isJSON || !Terminal.outputIsTerminal ? nil : await client.account?.id
       let (id, before) = (room.id, shown)
-      let showing = Task {
-        for try await event in events where event.room == nil || event.room == id {
-          if case .message(let message) = event, message.sender.id == own || message.sequence ?? .max <= before {
-            continue
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        defer { group.cancelAll() }
+        group.addTask {
+          for try await event in events where event.room == nil || event.room == id {
+            if case .message(let message) = event, message.sender.id == own || message.sequence ?? .max <= before {
+              continue
+            }
+            context.show(event)
+            if case .connection(.loggedOut) = event { throw ChatError(.sessionEnded) }
           }
-          context.show(event)
         }
+        group.addTask {
+          let conversation = Conversation(context: context, room: room)
+          for await line in InputLines.start() where try await !conversation.take(line) { return }
+          if linger > 0 { try await Task.sleep(for: .seconds(linger)) }
+        }
+        // Whoever is done first ends it: the person, or the session.
+        try await group.next()
       }
-      defer { showing.cancel() }
-      let conversation = Conversation(context: context, room: room)
-      for await line in InputLines.start() where try await !conversation.take(line) { return }
-      if linger > 0 { try await Task.sleep(for: .seconds(linger)) }
     }
   }
 }

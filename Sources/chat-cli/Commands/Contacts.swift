@@ -11,7 +11,12 @@ extension Command {
       throw Failure.usage("STATE is requested, received, accepted or blocked")
     }
     try await context.withClient { client in
-      for contact in try await client.contacts() where wanted == nil || contact.state.rawValue == wanted {
+      var contacts: [Contact]
+      do { contacts = try await client.contacts() } catch let error as ChatError where error.family == .network {
+        Terminal.diagnose("chat-cli: note: the relay cannot be reached; these are the contacts as last known")
+        contacts = try await client.knownContacts()
+      }
+      for contact in contacts where wanted == nil || contact.state.rawValue == wanted {
         context.output.print(
           [
             ("type", .string("contact")), ("person", Fields.person(contact.person)),

@@ -15,6 +15,7 @@ extension Command {
       Option("email", value: "ADDRESS", "an email address, to log in with as well"),
       Option("phone", value: "NUMBER", "a phone number, as +4412345678"),
       Option("display-name", value: "NAME", "what others see beside your messages"),
+      Option("avatar", value: "URL", "an https URL of a picture that others see beside your messages"),
       Option("invite-token-file", value: "FILE", "the invitation's token is the first line of FILE"),
       Option("invite-token-fd", value: "N", "the invitation's token is the first line of descriptor N"),
       Option("password-file", value: "FILE", "the account's password is the first line of FILE"),
@@ -24,13 +25,14 @@ extension Command {
     guard let relay = context.arguments["relay"] else {
       throw Failure.usage("which relay?", hint: "add --relay https://HOST")
     }
-    guard !context.folder.hasAccount else {
+    guard try context.folder.readNote() == nil else {
       throw Failure.usage("this data folder holds an account already", hint: "give another with --data DIR")
     }
     let username = context.arguments.positional[0]
     let password = try Secrets.choose("password", prompt: "password for \(username): ", arguments: context.arguments)
     var details = RegistrationDetails(email: context.arguments["email"], phone: context.arguments["phone"])
-    details.profile = context.arguments["display-name"].map { Profile(displayName: $0) }
+    let (name, avatar) = (context.arguments["display-name"], context.arguments["avatar"])
+    if name != nil || avatar != nil { details.profile = Profile(displayName: name ?? "", avatarURL: avatar ?? "") }
     details.invite = try Secrets.given("invite-token", arguments: context.arguments).map { token throws(Failure) in
       try Secrets.text(token)
     }

@@ -13,6 +13,18 @@ extension Command {
     try await context.changeMembers("unbanned") { room, usernames in try await room.unban(usernames) }
   }
 
+  static let roomBanned = Command(
+    name: "room banned", parameters: ["ROOM"], summary: "list who is banned"
+  ) { context in
+    try await context.withRoom(context.arguments.positional[0]) { _, room in
+      for person in try await room.banned() {
+        context.output.print(
+          [("type", .string("banned_user")), ("room", .string(room.id.text)), ("person", Fields.person(person))],
+          text: Lines.name(person))
+      }
+    }
+  }
+
   static let roomTransfer = Command(
     name: "room transfer", parameters: ["ROOM", "USERNAME"],
     summary: "make another member the owner; you are an admin from then on"

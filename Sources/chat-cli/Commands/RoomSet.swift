@@ -20,6 +20,22 @@ enum RoomSet {
     return number * (unit ?? 1)
   }
 
+  /// The same the other way round.
+  static func text(seconds: UInt64) -> String {
+    for (unit, name) in [(86_400, "d"), (3600, "h"), (60, "m")] as [(UInt64, String)] where seconds % unit == 0 {
+      return "\(seconds / unit)\(name)"
+    }
+    return "\(seconds)s"
+  }
+
+  static func text(_ history: HistoryPolicy) -> String {
+    switch history {
+    case .none: "none"
+    case .all: "all"
+    case .days(let days): "\(days) days"
+    }
+  }
+
   static func change(_ key: String, _ value: String) throws(Failure) -> @Sendable (inout RoomSettings) -> Void {
     switch key {
     case "name": return { $0.name = value }

@@ -14,11 +14,22 @@ extension Command {
     let wanted = context.arguments.positional.first
     try await context.withConnectedClient { client, events in
       var seen = 0
+      // A room stays the same one when it is renamed.
+      var watched: Set<RoomID> = []
+      if let wanted {
+        if let room = try? await client.room(wanted) {
+          watched.insert(room.id)
+        } else {
+          Terminal.diagnose("chat-cli: note: no such room here yet: \(SafeText.line(wanted))")
+        }
+      }
       for try await event in events {
-        if let wanted, let id = event.room {
-          guard try await context.matches(id, wanted, of: client) else { continue }
+        if let wanted, let id = event.room, !watched.contains(id) {
+          guard await context.matches(id, wanted, of: client) else { continue }
+          watched.insert(id)
         }
         context.show(event)
+        if case .connection(.loggedOut) = event { throw ChatError(.sessionEnded) }
         if case .message = event { seen += 1 }
         if seen == count { return }
       }
@@ -28,9 +39,11 @@ extension Command {
 
 extension Context {
   /// Whether the room with this id is the one that was named, by id or by name.
-  fileprivate func matches(_ id: RoomID, _ wanted: String, of client: ChatClient) async throws -> Bool {
+  fileprivate func matches(_ id: RoomID, _ wanted: String, of client: ChatClient) async -> Bool {
     if id.text == wanted { return true }
-    return try await client.room(id).name == wanted
+    // A room that was deleted has no name any more.
+    guard let room = try? await client.room(id) else { return false }
+    return await room.name == wanted
   }
 
   /// Prints an event; as text, the state of the connection is no data.
