@@ -61,11 +61,21 @@ final class PeerServer: BenchServer, @unchecked Sendable {
   static func mosquitto() throws -> PeerServer? {
     guard let program = found("mosquitto") else { return nil }
     let folder = try Folder()
-    let port = try freePort()
+    let (port, other) = (try freePort(), try freePort())
+    // Without the plain listener 2.0.11 ends; without the domain its WebSockets are open to the network.
     try folder.write(
       "conf",
-      "listener \(port) 127.0.0.1\nprotocol websockets\nallow_anonymous true\nlog_type none\nuser root\nmax_queued_messages 0\n"
-    )
+      """
+      listener \(other) 127.0.0.1
+      listener \(port) 127.0.0.1
+      socket_domain ipv4
+      protocol websockets
+      allow_anonymous true
+      log_type none
+      user root
+      max_queued_messages 0
+
+      """)
     let child = try Child(program, ["-c", folder.path + "/conf"], output: folder.path + "/out", quiet: true)
     return try PeerServer("mosquitto", .mqtt, child, port: port, in: folder).whenListening()
   }

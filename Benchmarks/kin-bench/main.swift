@@ -12,7 +12,7 @@ if let place = words.firstIndex(of: "--store") {
 }
 
 func usage() -> Never {
-  print("usage: kin-bench [store | postgres | relay [PART ...] | start] [--store sqlite | postgres]\n\nParts of relay:")
+  print("usage: kin-bench [store | relay [PART ...] | start] [--store sqlite | postgres]\n\nParts of relay:")
   for part in RelayBench.parts { print("  \(part.name)  \(part.what)") }
   exit(1)
 }
@@ -20,7 +20,7 @@ func usage() -> Never {
 switch words.first {
 case "hold" where words.count == 4 || words.count == 5: try await Holders.hold(Array(words.dropFirst()))
 case "follow" where words.count == 3: try await Follower.follow(file: words[1], count: Int(words[2]) ?? 0)
-case nil, "store", "postgres", "relay", "start":
+case nil, "store", "relay", "start":
   let parts = Array(words.dropFirst())
   guard parts.allSatisfy({ part in RelayBench.parts.contains { $0.name == part } }) else { usage() }
   guard parts.isEmpty || words.first == "relay" else { usage() }
@@ -29,10 +29,6 @@ case nil, "store", "postgres", "relay", "start":
   if words.isEmpty || words.first == "store" {
     print("\n## store: durable messages, beside bare inserts\n")
     try await StoreBench.run(store)
-  }
-  if words.isEmpty || words.first == "postgres" {
-    print("\n## postgres: durable messages, beside bare inserts\n")
-    try await PostgresBench.run()
   }
   if words.isEmpty || words.first == "relay" {
     print("\n## relay, on \(store.name)\n")

@@ -64,6 +64,8 @@ struct PostgresBatch {
   /// What follows.
   private(set) var outcomes: [Result<Appended, RelayError>?]
   private(set) var entries: [Entry] = []
+  /// Whether something was refused by what the database says.
+  private(set) var refusesAny = false
 
   init(_ messages: [NewMessage], incarnation: UInt64) {
     (self.messages, self.incarnation) = (messages, incarnation)
@@ -122,7 +124,10 @@ struct PostgresBatch {
             entry: LogEntry(
               room: message.room, sequence: sequence, kind: message.request.kind, epoch: message.request.epoch,
               time: message.now, message: message.request.message.bytes)))
-      } catch { outcomes[index] = .failure(error) }
+      } catch {
+        outcomes[index] = .failure(error)
+        refusesAny = true
+      }
     }
   }
 

@@ -83,7 +83,8 @@ final class PostgresConnection: SQLConnection {
   }
 
   /// What every session begins with. Whoever was told that something is stored relies on the disk, whatever the server's
-  /// default is; and no transaction of a node that froze holds its locks for long.
+  /// default is; and no transaction of a node that froze holds its locks for long. Everything that is written is found by an
+  /// index: plans that were made while a table was small must not read it whole once it is large.
   private static func configuration(for purpose: Purpose) -> StaticString {
     switch purpose {
     case .reading:
@@ -95,7 +96,9 @@ final class PostgresConnection: SQLConnection {
       """
       SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
       SET default_transaction_isolation = 'read committed'; SET statement_timeout = '30s'; SET lock_timeout = '10s';
-      SET idle_in_transaction_session_timeout = '10s'
+      SET idle_in_transaction_session_timeout = '10s';
+      SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
+      SET plan_cache_mode = force_generic_plan
       """
     }
   }

@@ -13,12 +13,22 @@ struct PostgresLog {
 
   /// Stores what passes the checks, and gives each message of the batch its outcome.
   ///
-  /// Throws ``UncertainCommit`` if the connection was lost while the server committed: if it did, the outcomes hold.
-  func store(_ batch: inout PostgresBatch) throws {
+  /// What was sent before is looked up if `isWary`, or where something would be refused that may have been accepted then. Hence
+  /// a batch without repetitions, which is nearly every one, pays nothing for them; the others throw `notUnique`, and are to
+  /// be stored warily. Throws ``UncertainCommit`` if the connection was lost while the server committed: if it did, the
+  /// outcomes hold.
+  func store(_ batch: inout PostgresBatch, isWary: Bool) throws {
     guard !batch.asked.isEmpty else { return }
     do {
       try ask(&batch)
-      batch.decide()
+      var decided = batch
+      if !isWary { decided.decide() }
+      if isWary || decided.refusesAny {
+        try askWhatWasSent(&batch)
+        batch.decide()
+      } else {
+        batch = decided
+      }
       guard !batch.entries.isEmpty else { return connection.rollBack() }
       try write(batch)
     } catch {
@@ -30,20 +40,16 @@ struct PostgresLog {
   // MARK: Asking
 
   private func ask(_ batch: inout PostgresBatch) throws {
-    var (rooms, pairs, sends) = (PostgresParameters(), PostgresParameters(), PostgresParameters())
+    var (rooms, pairs) = (PostgresParameters(), PostgresParameters())
     try rooms.append(batch.roomIDs) { $0.write(to: &$1) }
     try pairs.append(batch.devices) { $0.write(to: &$1) }
     try pairs.append(batch.deviceRooms) { $0.write(to: &$1) }
-    let messages = batch.messages
-    try sends.append(batch.asked) { messages[$0].device.write(to: &$1) }
-    try sends.append(batch.asked) { messages[$0].request.sendID.write(to: &$1) }
     connection.testimony += 1
     var witness = PostgresParameters()
     try witness.append(.integer(connection.testimony))
     try witness.append(.integer(connection.witness))
     try connection.pipeline([
       .init("BEGIN"), .init(Self.testify, witness), .init(Self.lockRooms, rooms), .init(Self.selectSenders, pairs),
-      .init(Self.selectEarlier, sends),
     ]) { step, result in
       // Without its witness the transaction could not be told from one that never was.
       guard step != 1 || result.changes == 1 else { throw StorageError(.noRow) }
@@ -51,10 +57,19 @@ struct PostgresLog {
         switch step {
         case 2: try Self.readRoom(result, row, &batch)
         case 3: try Self.readSender(result, row, &batch)
-        case 4: try Self.readEarlier(result, row, &batch)
         default: break
         }
       }
+    }
+  }
+
+  private func askWhatWasSent(_ batch: inout PostgresBatch) throws {
+    var sends = PostgresParameters()
+    let messages = batch.messages
+    try sends.append(batch.asked) { messages[$0].device.write(to: &$1) }
+    try sends.append(batch.asked) { messages[$0].request.sendID.write(to: &$1) }
+    try connection.pipeline([.init(Self.selectEarlier, sends)]) { _, result in
+      for row in 0..<result.rows { try Self.readEarlier(result, row, &batch) }
     }
   }
 
@@ -73,7 +88,7 @@ struct PostgresLog {
     ORDER BY device.key FOR KEY SHARE OF device
     """
 
-  private static let selectEarlier: StaticString = """
+  static let selectEarlier: StaticString = """
     SELECT send.number, sent.sequence, sent.time, room.id, entry.kind, entry.epoch, sha256(entry.message)
     FROM unnest($1, $2) WITH ORDINALITY AS send (device, id, number)
     JOIN device ON device.id = send.device JOIN sent ON sent.device = device.key AND sent.send_id = send.id

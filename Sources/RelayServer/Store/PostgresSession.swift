@@ -78,13 +78,15 @@ final class PostgresSession {
       do {
         return try persist {
           var batch = PostgresBatch(messages, incarnation: tables.incarnation)
-          do { try log.store(&batch) } catch let uncertain as UncertainCommit { try settle(uncertain) }
+          do { try log.store(&batch, isWary: repetitions > 0) } catch let uncertain as UncertainCommit {
+            try settle(uncertain)
+          }
           return batch.outcomes.map { $0 ?? .failure(RelayError(.internalError, "A message was not decided.")) }
         }
       } catch let fault as StorageError {
         guard StoreFault.isLocal(fault) else { throw fault }
         repetitions += 1
-        // The same send may just have been stored by another node: the next attempt finds it.
+        // Something was sent before, or just now to another node: the next attempt finds it.
         if fault.code == .notUnique, repetitions < 3 { continue }
         return try appendApart(messages, fault)
       }

@@ -76,6 +76,8 @@ extension RelaySchema {
         DROP TABLE entry;
         ALTER TABLE log_entry RENAME TO entry;
         """),
-    // PostgreSQL has no such rows, and several relays write to it.
-    postgres: Migration(up: "SELECT 1", down: "SELECT 1"))
+    // Several relays write to PostgreSQL, so it keeps the index. With the id first, no plan can mean to read all of a device's.
+    postgres: Migration(
+      up: "ALTER TABLE sent DROP CONSTRAINT sent_pkey, ADD PRIMARY KEY (send_id, device)",
+      down: "ALTER TABLE sent DROP CONSTRAINT sent_pkey, ADD PRIMARY KEY (device, send_id)"))
 }

@@ -52,6 +52,20 @@ import Testing
     #expect(throws: StorageError(.typeMismatch)) { try connection.first("SELECT now()") { try $0.text(0) } }
   }
 
+  /// A plan is kept for as long as a connection lives: one made for empty tables must be right for full ones.
+  @Test func whatWasSentIsFoundByItsID() async throws {
+    let address = try PostgresServer.shared().makeDatabase()
+    await (try store(address)).close()
+    let connection = try connection(address)
+    _ = try connection.simple("PREPARE earlier (bytea[], bytea[]) AS " + PostgresLog.selectEarlier.description)
+    let plan = try connection.simple("EXPLAIN EXECUTE earlier ('{}', '{}')")
+    let lines = (0..<plan.rows).map { plan.withBytes(row: $0, column: 0) { String(decoding: $0, as: UTF8.self) } }
+    #expect(
+      lines.contains { $0.contains("send_id = send.id)") && $0.contains("Index Cond") },
+      "\(lines.joined(separator: "\n"))")
+    #expect(!lines.contains { $0.contains("Seq Scan") }, "\(lines.joined(separator: "\n"))")
+  }
+
   @Test func faultsAreTold() throws {
     let connection = try connection(try PostgresServer.shared().makeDatabase())
     try connection.script("CREATE TABLE thing (key bigint PRIMARY KEY CHECK (key < 100))")
