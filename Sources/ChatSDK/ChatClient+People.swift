@@ -94,7 +94,8 @@ extension ChatClient {
   public func removeContact(_ username: String) async throws { try await change("remove", username) }
 
   /// Keeps somebody from asking, from inviting, and from seeing presence. They are not told: this account looks to them
-  /// like one that does not exist. Rooms that both are in stay as they are.
+  /// like one that does not exist. Rooms that both are in stay as they are, but in a room of the two this client shows nothing
+  /// that they send from then on.
   public func block(_ username: String) async throws { try await change("block", username) }
   public func unblock(_ username: String) async throws { try await change("unblock", username) }
 

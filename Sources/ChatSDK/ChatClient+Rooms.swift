@@ -207,7 +207,7 @@ extension ChatClient {
         continue
       }
       let verdict = LeafCheck.check(member.credential, signatureKey: member.signatureKey) { pins[$0] }
-      guard verdict.isValid else {
+      guard verdict.isValid || CommitClaim.Leaf(member).map({ pins[$0.user]?.hasRevoked($0) ?? false }) ?? false else {
         throw ChatError(.identityInvalid, detail: "a room with a device that its account does not list")
       }
     }

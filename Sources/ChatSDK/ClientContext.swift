@@ -39,6 +39,7 @@ final class ClientContext: Sendable {
   let profiles: ProfileBook
   private let current: Mutex<Identity?>
   private let socket = Mutex<SocketLink?>(nil)
+  private let listChanges = Mutex(0)
 
   init(
     configuration: Configuration, environment: ClientEnvironment, store: any ChatStore,
@@ -65,6 +66,10 @@ final class ClientContext: Sendable {
     get { socket.withLock { $0 } }
     set { socket.withLock { $0 = newValue } }
   }
+
+  /// Counts up when a device list or an identity that this client knows has become another one.
+  var listVersion: Int { listChanges.withLock { $0 } }
+  func listsChanged() { listChanges.withLock { $0 += 1 } }
 
   func setIdentity(_ identity: Identity) { current.withLock { $0 = identity } }
 

@@ -30,6 +30,8 @@ public actor Room: Identifiable {
   var isCommitScheduled = false
   /// Whether this device has asked to be added anew since it was started or came back.
   var hasAskedBack = false
+  /// What was found of revoked devices, and of which epoch and which lists that is true.
+  var knownRevoked: (epoch: UInt64, lists: Int, leaves: [RevokedLeaf])?
   /// The epoch in which the relay's list of members was last compared with the group's.
   var comparedEpoch: UInt64?
   /// Where entries of the log were found missing last.

@@ -93,6 +93,36 @@ import WireCodec
     await world.end()
   }
 
+  /// A Welcome from before the device was revoked still brings others in; and nothing is said to the revoked device, even by
+  /// whoever comes to know of it only then.
+  @Test func nothingIsSealedToADeviceThatIsKnownToBeRevoked() async throws {
+    let world = try await World("alice", "bob", "carol")
+    let folder = try Folder()
+    let second = try await world.client("bob").addDevice(
+      named: "bob's phone", folder: folder.path, password: "password of bob")
+    try await second.sync()
+    let story = try await world.room("alice").invites("bob", "carol")
+    try await second.sync()
+    let phone = try await second.room(story.id)
+    try await world.client("bob").revoke(try await second.context.identity().device.device)
+    // bob and carol take in their Welcomes only now, and carol speaks at once.
+    try await world.client("bob").sync()
+    let room: Room = try await world.client("carol").catchUpOnly(story.id)
+    try await room.send("only to those who are left")
+    try await story.deliverAll().agrees()
+    for name in ["alice", "bob", "carol"] {
+      #expect(try await devices(of: "bob", in: story.room(name)) == 1)
+      #expect(try await story.room(name).history().map(\.text) == ["only to those who are left"])
+      #expect(try await world.client(name).diagnose().isEmpty)
+    }
+    let log = try await world.client("alice").context.api.log(of: story.id, after: await phone.cursor.position)
+    await phone.pretendMembership()
+    for entry in log.entries { await phone.force(entry) }
+    #expect(try await phone.history().isEmpty)
+    await second.close()
+    await world.end()
+  }
+
   /// All are connected and hear of it at once: one commit is made, not one by each.
   @Test func oneCommitAndNoStorm() async throws {
     let world = try await World("alice", "bob", "carol", "dave", "erin", connection: .automatic)
@@ -247,6 +277,12 @@ import WireCodec
 }
 
 extension ChatClient {
+  /// Takes Welcomes in, and does nothing else that waits.
+  fileprivate func catchUpOnly(_ room: RoomID) async throws -> Room {
+    try await takeWelcomes()
+    return try await self.room(room)
+  }
+
   fileprivate func record() throws -> AccountRecord? {
     try context.store.read { try $0.decode(AccountRecord.self, AccountRecord.key) }
   }

@@ -44,6 +44,114 @@ import WireCodec
     await world.end()
   }
 
+  /// Attack 42: what a later version might take is replaced by nobody's client, but an admin can decide it.
+  @Test func whatALaterVersionMightTakeWaitsForAnAdmin() async throws {
+    let world = try await World("alice", "bob", "carol")
+    let story = try await world.room("alice").invites("bob", "carol").deliverAll()
+    try await story.room("bob").forgeCommit([
+      .groupContextExtensions([Extension(type: RoomState.extensionType, data: [9])])
+    ])
+    for name in ["alice", "carol"] {
+      try await world.client(name).sync()
+      #expect(try await story.room(name).health == .stopped)
+      #expect(try await world.client(name).diagnose().first?.code == .forbiddenCommit)
+    }
+    await #expect(throws: ChatError(.notPermitted)) { try await story.room("carol").repair() }
+    try await story.room("alice").repair()
+    try await world.client("carol").sync()
+    try await story.says("carol", "we decided").says("alice", "so it is")
+    for name in ["alice", "carol"] {
+      try await world.client(name).sync()
+      #expect(try await story.room(name).health == .good)
+      #expect(try await story.room(name).history().map(\.text) == ["we decided", "so it is"])
+    }
+    // A room that works has nothing to repair.
+    let epoch = try await story.room("alice").epoch
+    try await story.room("alice").repair()
+    #expect(try await story.room("alice").epoch == epoch)
+    await world.end()
+  }
+
+  /// Attacks 2 and 38: an admin adds a device that its account does not list, and so stops the room: not for long.
+  @Test func roomGoesOnWithoutTheGhost() async throws {
+    let world = try await World("alice", "bob", "mallory")
+    let story = try await world.room("alice").invites("bob", "mallory").deliverAll()
+    try await story.room("alice").setRole(.admin, of: "mallory")
+    try await story.deliverAll()
+    let (key, bob) = (SigningKey.generate(), try await world.client("bob").context.identity())
+    let entry = DeviceEntry(device: DeviceID(high: 1, low: 2), signatureKey: key.publicKey, name: "ghost", added: 1)
+    // Signed by bob's own key even, as a thief of it could: the list is what counts.
+    let credential = try DeviceCredential.make(user: bob.user, entry: entry, accountKey: bob.accountKey)
+    let package = try KeyPackageBundle.generate(
+      suite: .x25519ChaCha20Poly1305,
+      identity: ClientIdentity(credential: .basic(identity: credential.encoded), signingKey: key),
+      capabilities: ClientContext.capabilities, lifetime: try await world.client("bob").context.lifetime)
+    try await story.room("mallory").forgeCommit([.add(package.keyPackage)])
+    try? await story.room("bob").pull()
+    #expect(try await story.room("bob").health == .stopped)
+    for name in ["alice", "bob"] { try await world.client(name).sync() }
+    try await story.says("bob", "no ghosts")
+    try await world.client("alice").sync()
+    for name in ["alice", "bob"] {
+      #expect(try await story.room(name).health == .good)
+      #expect(try await story.room(name).history().map(\.text) == ["no ghosts"])
+      #expect(try await story.room(name).members().allSatisfy { $0.deviceCount == 1 })
+    }
+    await world.end()
+  }
+
+  /// Who came by a link that is good for so many leaves, and no admin is there: a plain member ends the membership.
+  @Test func anyMemberCommitsALeaving() async throws {
+    let world = try await World("alice", "bob", "carol")
+    let story = try await world.room("alice").invites("carol").deliverAll()
+    try await story.room("alice").change { $0.joinPolicy = .ask }
+    let link = try await story.room("alice").newLink(uses: 1)
+    _ = try await world.client("bob").join(link)
+    try await world.client("carol").sync()
+    try await story.leaves("bob")
+    try await world.client("carol").sync()
+    #expect(try await story.room("carol").members().map(\.person.username) == ["alice", "carol"])
+    #expect(try await world.client("carol").diagnose().isEmpty)
+    try await story.deliverAll().agrees()
+    // Its place is nobody else's.
+    #expect(try await story.room("alice").links().isEmpty)
+    await #expect(throws: ChatError(.inviteInvalid)) { try await world.client("bob").join(link) }
+    await world.end()
+  }
+
+  /// Whoever was removed and has not heard of it comes in again by a link, instead of being told that it is there.
+  @Test func joinsAgainThoughItThoughtItWasIn() async throws {
+    let world = try await World("alice", "bob")
+    let story = try await world.room("alice").invites("bob").deliverAll()
+    try await story.room("alice").change { $0.joinPolicy = .ask }
+    let link = try await story.room("alice").newLink()
+    try await story.removes("bob")
+    let room = try await world.client("bob").join(link)
+    try await room.send("in again")
+    try await story.deliverAll().agrees()
+    #expect(try await story.room("alice").members().count == 2)
+    await world.end()
+  }
+
+  /// In the room of two nothing is shown of somebody who is blocked, whatever the relay passes on.
+  @Test func blockedCannotWriteDirectly() async throws {
+    let world = try await World("alice", "mallory")
+    let (alice, mallory) = (try await world.client("alice"), try await world.client("mallory"))
+    let room = try await alice.directRoom(with: "mallory")
+    try await mallory.sync()
+    let theirs = try await mallory.room(room.id)
+    try await theirs.send("before")
+    try await alice.sync()
+    try await alice.block("mallory")
+    try await theirs.send("while blocked")
+    try await alice.sync()
+    try await alice.unblock("mallory")
+    try await theirs.send("after")
+    try await alice.sync()
+    #expect(try await room.history().map(\.text) == ["before", "after"])
+    await world.end()
+  }
+
   /// A member's proposal that it has no right to is not committed by those who have.
   @Test func proposalBeyondTheRoleIsForgotten() async throws {
     let world = try await World("alice", "bob", "carol")

@@ -74,6 +74,7 @@ extension Trust {
         return list
       }
     }
+    if newest == list { context.listsChanged() }
     context.hub.tell(events)
     if isRefused { throw ChatError(.identityInvalid, detail: identity.username) }
     return newest

@@ -44,6 +44,12 @@ extension SignedDeviceList {
   }
 }
 
+extension Pin {
+  /// Whether the leaf's device was the account's once and is not any more. A room may hold it when this device comes in: its
+  /// removal comes later in the log, or is made before anything is said.
+  func hasRevoked(_ leaf: CommitClaim.Leaf) -> Bool { candidate == nil && list.revokes(leaf) }
+}
+
 /// When it is one client's turn to make a commit that any member could make: one after the other, so that there is no
 /// storm of commits of which all but one are in vain.
 enum Turn {

@@ -267,6 +267,8 @@ extension Room {
       return try note(.invalidLeaf, entry, "the sender's leaf proves nothing", in: store, &batch)
     }
     let sender = try person(user, in: store)
+    // Of somebody whom this account blocks, nothing is taken in a room of two. They are not told.
+    if try isBlocked(user, in: store), try roomState().pair != nil { return }
     let opened: Envelope.Opened
     do { opened = try Envelope.open(message.content) } catch {
       return try note(.unreadableContent, entry, "content of another kind", person: sender, in: store, &batch)
@@ -291,6 +293,10 @@ extension Room {
         message: shown, hash: hash, content: opened.encoded, isOwn: sender.id == own, position: entry.sequence))
     stored.lastActivity = max(stored.lastActivity, context.now)
     batch.events.append(.message(shown))
+  }
+
+  private func isBlocked(_ user: UserID, in store: any StoreTransaction) throws -> Bool {
+    try store.decode(ContactRecord.self, user.bytes)?.contact?.state == .blocked
   }
 
   func person(_ user: UserID, in store: any StoreTransaction) throws -> Person {

@@ -57,6 +57,7 @@ extension Room {
     let isValid = try context.store.read { store in
       group.members.allSatisfy { member in
         LeafCheck.check(member.credential, signatureKey: member.signatureKey) { try? pin($0, in: store) }.isValid
+          || CommitClaim.Leaf(member).map { (try? pin($0.user, in: store))?.hasRevoked($0) ?? false } ?? false
       }
     }
     guard isValid else {

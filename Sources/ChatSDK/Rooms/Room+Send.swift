@@ -16,6 +16,7 @@ extension Room {
     try await chatErrors {
       try requireGood()
       try requireTrusted()
+      try await expelRevoked()
       let message = try seal(text)
       startFlush()
       await withCheckedContinuation { continuation in

@@ -75,6 +75,7 @@ struct Trust: Sendable {
       }
       return changed ?? pinned
     }
+    if !events.isEmpty || pin?.list == list { context.listsChanged() }
     context.hub.tell(events)
     try context.take(response.profile, of: person)
     guard let pin else {
@@ -122,5 +123,6 @@ struct Trust: Sendable {
       try body(&pin)
       try store.save(pin)
     }
+    context.listsChanged()
   }
 }
