@@ -262,7 +262,7 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
   }
 
   func recycle(_ buffer: consuming [UInt8]) {
-    guard buffer.capacity <= 16 * 1024, spareBuffers.count < 1024 else { return }
+    guard buffer.capacity <= 16 * 1024, spareBuffers.count < 256 else { return }
     buffer.removeAll(keepingCapacity: true)
     spareBuffers.append(buffer)
   }
