@@ -86,12 +86,13 @@ package final class Relay: Sendable {
       passes: settings.passwordPasses, memoryKiB: settings.passwordMemoryKiB, workers: settings.passwordWorkers,
       waiting: settings.passwordQueue, metrics: metrics)
     let loops = EventLoopGroup(count: settings.loops > 0 ? settings.loops : sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-    let neighbours = try Neighbours(settings, store: store, metrics: metrics, log: sink)
+    let neighbours = try await Neighbours(settings, store: store, metrics: metrics, log: sink)
     let bus = neighbours.bus
     let live = LiveSessions(store: store)
     let tokens = AccessTokens(ring: keys, issuer: settings.issuer, audience: settings.audience)
     let authenticator = Authenticator(tokens: tokens, sessions: live, now: clock)
-    let presence = PresenceKeeper(store: store, leases: LocalPresence(), bus: bus, now: clock)
+    let presence = PresenceKeeper(
+      store: store, leases: neighbours.presence, bus: bus, lease: settings.presenceLease.wholeMilliseconds, now: clock)
     let counts = ConnectionCounts(limit: settings.connectionsPerAccount, presence: presence)
     let instruments = Instruments(metrics)
     let writer = LogWriter(store: store, bus: bus, instruments: instruments)
@@ -115,6 +116,7 @@ package final class Relay: Sendable {
     neighbours.local.add(live)
     for hub in hubs { neighbours.local.add(hub) }
     neighbours.local.add(polls)
+    neighbours.local.add(presence)
     let api = API(
       API.Services(
         configuration: settings, store: store, bus: bus, writer: writer, tokens: tokens, authenticator: authenticator,
@@ -143,7 +145,7 @@ package final class Relay: Sendable {
         metricsAt: settings.metricsAddress, on: loops.loops[0], connections: server)
       let address = try await server.start()
       for hub in hubs { hub.start() }
-      neighbours.start(hubs + [polls], sharing: throttles, on: loops.loops[0])
+      neighbours.start(hubs + [polls], sharing: throttles, on: loops.loops[0]) { presence.tell(.retell) }
       let sweeper = Sweeper(
         store: store, retention: Retention(settings), interval: settings.retentionInterval,
         erased: instruments.erased, log: Log("sweep", to: sink), now: clock)

@@ -79,6 +79,8 @@ package struct RelayConfiguration: Sendable {
   package var nodeName = ""
   /// How late at most this node learns of what others did, if nothing tells it.
   package var pollInterval = Duration.seconds(2)
+  /// How long people of a relay that died are shown as connected.
+  package var presenceLease = Duration.seconds(60)
 
   /// Where Prometheus finds the metrics.
   package var metricsAddress: ListenAddress?

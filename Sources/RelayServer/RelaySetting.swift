@@ -188,6 +188,9 @@ package struct RelaySetting: Sendable {
     duration(
       "poll-interval", \.pollInterval, 1...60,
       "How late at most this relay learns what others did while Redis does not tell it."),
+    duration(
+      "presence-lease", \.presenceLease, 6...3600,
+      "How long people whose relay died are still shown as connected. The same at all relays."),
     RelaySetting(
       name: "log-level", documentation: "`debug`, `info`, `warning`, `error` or `off`.",
       set: { configuration, text in

@@ -16,17 +16,22 @@ final class Person: Sendable {
   let folder: TemporaryFolder
   let password: String
   /// Kept alive as long as somebody uses it.
-  private let relay: RelayProcess
+  private let server: any AnyObject & Sendable
   private let count = Atomic<Int>(0)
 
-  init(_ name: String, at relay: RelayProcess) async throws {
-    (self.name, self.relay) = (name, relay)
+  convenience init(_ name: String, at relay: RelayProcess) async throws {
+    try await self.init(name, at: relay.url, keeping: relay)
+  }
+
+  /// - Parameter server: what is to live as long as this person.
+  init(_ name: String, at url: String, _ options: String..., keeping server: any AnyObject & Sendable) async throws {
+    (self.name, self.server) = (name, server)
     folder = try TemporaryFolder()
     password = "secret of \(name) \(UUID().uuidString)"
     let file = folder.path("password")
     try password.write(toFile: file, atomically: true, encoding: .utf8)
-    let result = try await run(
-      "register", name, "--relay", relay.url, "--key-file", folder.path("key"), "--password-file", file)
+    let words = ["register", name, "--relay", url, "--key-file", folder.path("key"), "--password-file", file]
+    let result = try await start(words + options).result()
     guard result.exit == 0 else { throw TimedOut(what: "\(name) to register: \(result.errors)") }
   }
 

@@ -8,7 +8,7 @@ extension API {
       let caller = try call.caller.user
       let body: ProfileBody = try call.body()
       try await api.services.store.changeProfile(of: caller, to: try checked(body))
-      try await api.services.presence.profileChanged(caller)
+      api.services.presence.tell(.profile(caller))
       return done
     },
     .contacts: { api, call async throws(RelayError) in

@@ -70,7 +70,7 @@ final class LiveSessions: BusListener {
           for session in doubt.sessions { state.known[session] = nil }
           if !doubt.devices.isEmpty { state.known = state.known.filter { !doubt.devices.contains($0.value.device) } }
         }
-      case .stored, .look, .grown, .everything, .tell: break
+      case .stored, .look, .grown, .everything, .tell, .changed, .rumoured, .asks, .asked: break
       }
     }
   }

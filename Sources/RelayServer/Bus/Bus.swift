@@ -21,6 +21,20 @@ enum Wake: Sendable {
   case everything
   /// A frame for all sockets of these users. A hint: what it says can be asked for as well.
   case tell(RelayFrame, [UserID])
+  /// What others see of these people may have changed. Those who are connected here are told by ``tell(_:_:)``.
+  case changed([PersonNews])
+  /// Another node says so: whoever serves those who may know looks at the store, and tells them what stands there.
+  case rumoured([PersonNews])
+  /// What others said of people may have been lost here: may they say it again.
+  case asks
+  /// Another node asks for that.
+  case asked
+}
+
+/// What others see of a person.
+enum PersonNews: Sendable, Hashable {
+  case presence(UserID)
+  case profile(UserID)
 }
 
 /// What may have ended.

@@ -81,7 +81,8 @@ final class Lookout: BusListener {
       switch wake {
       case .doubted(let doubt): Task { await check(doubt) }
       case .everything: look()
-      case .stored, .grown, .look, .sessionEnded, .devicesGone, .tell: break
+      case .stored, .grown, .look, .sessionEnded, .devicesGone: break
+      case .tell, .changed, .rumoured, .asks, .asked: break
       }
     }
   }

@@ -12,22 +12,31 @@ final class Neighbours: Sendable {
   /// `nil` where this relay has its store to itself.
   let lookout: Lookout?
   let redis: Redis?
+  /// Who is connected, here and at the others.
+  let presence: any PresenceStore
   private let redisBus: RedisBus?
+  private let redisPresence: RedisPresence?
+  private let secret: NodeSecret?
   private let interval: Duration
   private let shared = Mutex<SharedThrottles?>(nil)
 
-  /// - Throws: `unavailable` when a file that the settings name cannot be read.
+  /// - Throws: `unavailable` when a file that the settings name, or the store, cannot be read.
   init(
     _ settings: RelayConfiguration, store: any RelayStore, metrics: Metrics, log sink: LogSink
-  ) throws(RelayError) {
+  ) async throws(RelayError) {
     local = LocalBus()
     interval = settings.pollInterval
     if settings.redisAddress != nil {
       let redis = Redis(try Self.redisConfiguration(settings), log: Log("redis", to: sink))
-      let redisBus = RedisBus(redis, local: local, metrics: metrics)
-      (self.redis, self.redisBus, bus) = (redis, redisBus, redisBus)
+      let secret = NodeSecret(try await store.nodeSecret())
+      let redisBus = RedisBus(redis, local: local, secret: secret, metrics: metrics)
+      let times = PresenceBoard(lease: settings.presenceLease.wholeMilliseconds).times
+      let presence = RedisPresence(redis, times: times, secret: secret, metrics: metrics)
+      (self.redis, self.redisBus, bus, self.secret) = (redis, redisBus, redisBus, secret)
+      (self.presence, redisPresence) = (presence, presence)
     } else {
-      (redis, redisBus, bus) = (nil, nil, local)
+      (redis, redisBus, bus, secret) = (nil, nil, local, nil)
+      (presence, redisPresence) = (LocalPresence(), nil)
     }
     lookout =
       settings.sharesStore
@@ -35,14 +44,20 @@ final class Neighbours: Sendable {
   }
 
   /// Begins to hear others; `posts` are those who serve clients, and listen on ``local`` by now.
-  func start(_ posts: [any Lookouts], sharing throttles: Throttles, on loop: EventLoop) {
+  ///
+  /// - Parameter lost: called when the others may have looked in vain for who is connected here.
+  func start(
+    _ posts: [any Lookouts], sharing throttles: Throttles, on loop: EventLoop,
+    lost: @escaping @Sendable () -> Void = {}
+  ) {
     if let lookout {
       local.add(lookout)
       lookout.start(posts, every: interval, on: loop)
     }
     redisBus?.start()
-    if let redis {
-      let shared = SharedThrottles(redis, throttles)
+    redisPresence?.start(lost: lost)
+    if let redis, let secret {
+      let shared = SharedThrottles(redis, throttles, secret: secret)
       self.shared.withLock { $0 = shared }
       shared.start()
     }
@@ -52,6 +67,7 @@ final class Neighbours: Sendable {
   func close() async {
     lookout?.stop()
     shared.withLock { $0?.stop() }
+    redisPresence?.stop()
     await redis?.close()
     local.removeAll()
   }

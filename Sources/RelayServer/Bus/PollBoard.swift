@@ -95,6 +95,7 @@ final class PollBoard: BusListener, Lookouts {
         case .stored(let stored): found.formUnion(registry.rooms[stored.entry.room] ?? [])
         case .grown(let room, _): found.formUnion(registry.rooms[room] ?? [])
         case .look(.keyPackages, _), .look(.contacts, _), .tell, .doubted, .everything: break
+        case .changed, .rumoured, .asks, .asked: break
         case .look(.welcomes, let devices), .look(.rooms, let devices), .devicesGone(let devices):
           for device in devices { found.formUnion(registry.devices[device] ?? []) }
         case .sessionEnded(let session):

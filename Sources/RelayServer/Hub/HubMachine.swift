@@ -190,7 +190,7 @@ struct HubMachine {
       // What comes too early shows that another node stored what precedes it.
       if bounds.isShared { lookFor(room, last: max(1, stored.entry.sequence) - 1) }
     case .grown(let room, let last): lookFor(room, last: last)
-    case .doubted, .everything: break
+    case .doubted, .everything, .changed, .rumoured, .asks, .asked: break
     case .look(let subject, let devices):
       for device in devices {
         for connection in byDevice[device] ?? [] { actions.append(.send(.look(subject), to: connection)) }

@@ -1,4 +1,3 @@
-import CryptoPrimitives
 import Networking
 import Observability
 import Synchronization
@@ -44,11 +43,14 @@ final class SharedThrottles: Sendable {
   }
 
   private let redis: Redis
+  private let secret: NodeSecret
   private let throttles: [(name: String, throttle: Throttle)]
   private let state = Mutex(State())
   private let timer = Mutex<EventLoop.Timer?>(nil)
 
-  init(_ redis: Redis, _ throttles: Throttles) { (self.redis, self.throttles) = (redis, throttles.all) }
+  init(_ redis: Redis, _ throttles: Throttles, secret: NodeSecret) {
+    (self.redis, self.throttles, self.secret) = (redis, throttles.all, secret)
+  }
 
   func start() {
     for item in throttles { item.throttle.share() }
@@ -119,16 +121,12 @@ final class SharedThrottles: Sendable {
     if !isSent { state.withLock { $0.isReporting = false } }
   }
 
-  /// What Redis calls a bucket: nobody reads there who talks to whom, or under which address.
+  /// What Redis calls a bucket: nobody reads there who talks to whom, or under which address, and nobody can tell by trying names.
   private func name(of limit: String, _ key: Throttle.Key) -> [UInt8] {
     var text = Array("\(limit)".utf8)
     for word in [key.high, key.low] {
       for shift in stride(from: 56, through: 0, by: -8) { text.append(UInt8(truncatingIfNeeded: word >> shift)) }
     }
-    let hash = Digest.hash(.sha256, text).prefix(15).map { byte in
-      let digits = String(byte, radix: 16)
-      return digits.utf8.count == 1 ? "0" + digits : digits
-    }
-    return Array("\(redis.configuration.prefix):limit:\(limit):\(hash.joined())".utf8)
+    return Array("\(redis.configuration.prefix):limit:\(limit):\(NodeSecret.hex(secret.name(text)))".utf8)
   }
 }

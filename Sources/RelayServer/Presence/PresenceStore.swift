@@ -1,30 +1,31 @@
 import RelayProtocol
 import Synchronization
 
-/// Which users are connected, on whatever node, as leases that run out by themselves: a node that dies renews none, and
-/// its users are gone when they are over. What a person shows of it stands in the store.
+/// Which users are connected, on whatever node, by leases that run out by themselves: a node that dies renews none, and its users are
+/// gone when they are over. What a person shows of it, and to whom, stands in the ``RelayStore`` alone.
 protocol PresenceStore: Sendable {
-  /// This node has connections of these users, until then at least.
-  func renew(_ users: [UserID], until: UInt64) async
+  /// This node has connections of these users, until it releases them or dies.
+  func hold(_ users: [UserID]) async
   /// This node has none of theirs any more.
-  func end(_ users: [UserID]) async
+  func release(_ users: [UserID]) async
   /// Those who have a lease of any node.
-  func connected(among users: [UserID], now: UInt64) async -> Set<UserID>
+  func connected(among users: [UserID]) async -> Connected
 }
 
-/// The leases of a relay that is alone.
+struct Connected: Sendable, Equatable {
+  var users: Set<UserID>
+  /// False if the other nodes' leases could not be asked for: then these are this node's own.
+  var isWhole = true
+}
+
+/// The leases of a relay that is alone: they end with its process.
 final class LocalPresence: PresenceStore {
-  private let leases = Mutex<[UserID: UInt64]>([:])
+  private let held = Mutex<Set<UserID>>([])
 
-  func renew(_ users: [UserID], until: UInt64) async {
-    leases.withLock { leases in for user in users { leases[user] = until } }
-  }
+  func hold(_ users: [UserID]) async { held.withLock { $0.formUnion(users) } }
+  func release(_ users: [UserID]) async { held.withLock { $0.subtract(users) } }
 
-  func end(_ users: [UserID]) async {
-    leases.withLock { leases in for user in users { leases[user] = nil } }
-  }
-
-  func connected(among users: [UserID], now: UInt64) async -> Set<UserID> {
-    leases.withLock { leases in Set(users.filter { leases[$0] ?? 0 > now }) }
+  func connected(among users: [UserID]) async -> Connected {
+    Connected(users: held.withLock { held in Set(users.filter { held.contains($0) }) })
   }
 }

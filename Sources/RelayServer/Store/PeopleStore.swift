@@ -59,7 +59,8 @@ package protocol PeopleStore: Sendable {
   // MARK: Presence
 
   func changePresence(of user: UserID, to status: PresenceStatus, isShown: Bool) async throws(RelayError)
-  func noteSeen(_ user: UserID, at time: UInt64) async throws(RelayError)
+  /// Accounts that do not exist are left out.
+  func noteSeen(_ users: [UserID], at time: UInt64) async throws(RelayError)
   /// What of these users `viewer` may see; others are left out.
   func presence(of users: [UserID], for viewer: UserID) async throws(RelayError) -> [PresenceRecord]
   /// Who may see the user's presence and profile: contacts and room mates, but nobody whom it blocks.

@@ -108,6 +108,9 @@ package protocol RelayStore: RoomStore, PeopleStore {
   /// For each device that a Welcome waits for, a number that grows with each Welcome.
   func newestWelcomes(for devices: [DeviceID]) async throws(RelayError) -> [DeviceID: UInt64]
 
+  /// 32 bytes that all relays on this store have in common, drawn when they are first asked for. Nobody else learns them.
+  func nodeSecret() async throws(RelayError) -> [UInt8]
+
   // MARK: Operation
 
   /// How many devices have at most `count` one-time key packages left.

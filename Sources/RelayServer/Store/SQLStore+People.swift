@@ -113,8 +113,8 @@ extension SQLStore {
     try await write { try $0.changePresence(of: user, to: status, isShown: isShown) }
   }
 
-  package func noteSeen(_ user: UserID, at time: UInt64) async throws(RelayError) {
-    try await write { try $0.noteSeen(user, at: time) }
+  package func noteSeen(_ users: [UserID], at time: UInt64) async throws(RelayError) {
+    try await write { try $0.noteSeen(users, at: time) }
   }
 
   package func presence(of users: [UserID], for viewer: UserID) async throws(RelayError) -> [PresenceRecord] {

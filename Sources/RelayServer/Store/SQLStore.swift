@@ -1,3 +1,4 @@
+import CryptoPrimitives
 package import RelayProtocol
 package import Storage
 
@@ -158,6 +159,8 @@ extension SQLStore {
     try await read { try $0.newestWelcomes(for: devices) }
   }
 
+  package func nodeSecret() async throws(RelayError) -> [UInt8] { try await write { try $0.nodeSecret() } }
+
   // MARK: Welcomes
 
   package func welcomes(for device: DeviceID) async throws(RelayError) -> [WelcomesResponse.Waiting] {
@@ -166,6 +169,16 @@ extension SQLStore {
 
   package func deleteWelcome(_ id: UInt64, for device: DeviceID) async throws(RelayError) {
     try await write { try $0.deleteWelcome(id, for: device) }
+  }
+}
+
+extension StoreTables {
+  func nodeSecret() throws -> [UInt8] {
+    try database.execute(
+      "INSERT INTO node_secret (key, secret) VALUES (1, \(Random.bytes(32))) ON CONFLICT DO NOTHING")
+    let stored = try database.first("SELECT secret FROM node_secret WHERE key = 1") { try $0.blob(0) }
+    guard let stored, stored.count == 32 else { throw StorageError(.noRow) }
+    return stored
   }
 }
 

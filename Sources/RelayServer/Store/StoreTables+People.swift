@@ -39,12 +39,15 @@ extension StoreTables {
       """)
   }
 
-  func noteSeen(_ user: UserID, at time: UInt64) throws {
-    try database.execute(
-      """
-      INSERT INTO person (account, last_seen) VALUES (\(try account(user)), \(time))
-      ON CONFLICT (account) DO UPDATE SET last_seen = excluded.last_seen
-      """)
+  func noteSeen(_ users: [UserID], at time: UInt64) throws {
+    // In one order, so that relays which note the same people do not wait for each other in a circle.
+    for user in users.sorted(by: { ($0.high, $0.low) < ($1.high, $1.low) }) {
+      try database.execute(
+        """
+        INSERT INTO person (account, last_seen) SELECT key, \(time) FROM account WHERE id = \(user)
+        ON CONFLICT (account) DO UPDATE SET last_seen = excluded.last_seen
+        """)
+    }
   }
 
   // MARK: Sessions

@@ -48,7 +48,8 @@ final class Cluster: Sendable {
   let nginx: NginxServer
   let tls: TLSClientContext
 
-  init(nodes count: Int, _ arguments: String...) throws {
+  /// - Parameter proxied: how many of the nodes stand behind nginx; if it is not said, all.
+  init(nodes count: Int, proxied: Int? = nil, _ arguments: String...) throws {
     database = try Self.one.get()
     redis = try RedisServer()
     link = try TCPProxy(to: redis.port)
@@ -75,7 +76,7 @@ final class Cluster: Sendable {
       }
       try node.start()
     }
-    nginx = try NginxServer(before: nodes.map(\.port))
+    nginx = try NginxServer(before: nodes.prefix(proxied ?? count).map(\.port))
     tls = try TLSClientContext(trustedCertificates: nginx.certificate)
     withExtendedLifetime(address) {}
     keeper = address

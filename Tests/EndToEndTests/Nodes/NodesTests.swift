@@ -11,7 +11,7 @@ import Testing
 @Suite(.serialized) struct NodesTests {
   /// Members of one room, who talk and race to commit while `body` does its worst.
   private func tumult(
-    _ cluster: Cluster, at urls: [[String]], every pause: Duration = .milliseconds(25),
+    _ cluster: Cluster, at urls: [[String]], every pause: Duration = .milliseconds(40),
     _ body: () async throws -> Void
   ) async throws -> [Talker] {
     var talkers: [Talker] = []
@@ -96,98 +96,116 @@ import Testing
     return delays.isEmpty ? (.infinity, .infinity) : (delays[delays.count / 2], delays[delays.count - 1])
   }
 
-  @Test func membersOfOneRoomOnDifferentNodes() async throws {
-    let cluster = try Cluster(nodes: 2)
-    defer { cluster.close() }
-    let start = ContinuousClock.now
-    let talkers = try await tumult(
-      cluster, at: [[cluster.nodes[0].url], [cluster.nodes[1].url], [cluster.nodes[1].url]]
-    ) { try await Task.sleep(for: .seconds(3)) }
-    // Far below the interval of looking: Redis tells at once.
-    #expect(await middle(talkers, after: start).middle < 500)
-  }
-
-  @Test func aNodeKilledUnderLoad() async throws {
-    let cluster = try Cluster(nodes: 3)
-    defer { cluster.close() }
-    _ = try await tumult(cluster, at: Array(repeating: [cluster.url], count: 4)) {
-      try await Task.sleep(for: .seconds(1))
-      cluster.nodes[1].kill(SIGKILL)
-      try await Task.sleep(for: .seconds(2))
-      try cluster.nodes[1].start()
-      cluster.nodes[2].kill(SIGKILL)
-      try await Task.sleep(for: .seconds(2))
+  /// Runs a scenario with two nodes and with three, beside each other: most of their time is waiting.
+  private func withTwoAndThree(_ scenario: @escaping @Sendable (Int) async throws -> Void) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for count in [2, 3] { group.addTask { try await scenario(count) } }
+      try await group.waitForAll()
     }
   }
 
-  @Test func aRollingRestart() async throws {
-    let cluster = try Cluster(nodes: 2)
-    defer { cluster.close() }
-    _ = try await tumult(cluster, at: Array(repeating: [cluster.url], count: 3)) {
-      for node in cluster.nodes {
-        node.kill(SIGTERM)
-        try node.start()
-        // nginx leaves a relay alone for a while after it was away.
-        try await Task.sleep(for: .milliseconds(2500))
+  /// Members at nodes of their own, so that each message crosses from one to the others.
+  private func spread(over cluster: Cluster) -> [[String]] {
+    (0..<3).map { [cluster.nodes[$0 % cluster.nodes.count].url] }
+  }
+
+  @Test func aNodeKilledUnderLoad() async throws {
+    try await withTwoAndThree { count in
+      let cluster = try Cluster(nodes: count)
+      defer { cluster.close() }
+      _ = try await tumult(cluster, at: Array(repeating: [cluster.url], count: 4)) {
+        try await Task.sleep(for: .seconds(1))
+        cluster.nodes[1].kill(SIGKILL)
+        try await Task.sleep(for: .seconds(2))
+        try cluster.nodes[1].start()
+        cluster.nodes[2 % count].kill(SIGKILL)
+        try await Task.sleep(for: .seconds(2))
+      }
+    }
+  }
+
+  @Test func aRollingRestartWithDrain() async throws {
+    try await withTwoAndThree { count in
+      let cluster = try Cluster(nodes: count, "--drain-delay", "1s")
+      defer { cluster.close() }
+      _ = try await tumult(cluster, at: Array(repeating: [cluster.url], count: 3)) {
+        for node in cluster.nodes {
+          // Serves on for a second, and then lets everyone go.
+          node.kill(SIGTERM)
+          try node.start()
+          // nginx leaves a relay alone for a while after it was away.
+          try await Task.sleep(for: .milliseconds(2200))
+        }
       }
     }
   }
 
   @Test func theDatabaseRestarted() async throws {
-    let cluster = try Cluster(nodes: 2)
-    defer { cluster.close() }
-    _ = try await tumult(cluster, at: Array(repeating: [cluster.url], count: 3)) {
-      for ending in [.crash, .restart] as [PostgresServer.Ending] {
-        try cluster.database.stop(ending)
-        try cluster.database.start()
-        try await Task.sleep(for: .seconds(1))
+    // Both clusters' databases are on one server.
+    let ready = Box(0)
+    try await withTwoAndThree { count in
+      let cluster = try Cluster(nodes: count)
+      defer { cluster.close() }
+      _ = try await tumult(cluster, at: Array(repeating: [cluster.url], count: 3)) {
+        ready.change { $0 += 1 }
+        try await wait(for: "the other cluster") { ready.value >= 2 }
+        if count == 2 {
+          for ending in [.crash, .restart] as [PostgresServer.Ending] {
+            try cluster.database.stop(ending)
+            try cluster.database.start()
+            try await Task.sleep(for: .seconds(1))
+          }
+          ready.value = 3
+        } else {
+          try await wait(for: "the server to have been restarted") { ready.value == 3 }
+        }
       }
     }
   }
 
-  @Test func redisEmptiedAndRestarted() async throws {
-    let cluster = try Cluster(nodes: 2)
-    defer { cluster.close() }
-    let times = Box<[ContinuousClock.Instant]>([])
-    let talkers = try await tumult(
-      cluster, at: [[cluster.nodes[0].url], [cluster.nodes[1].url], [cluster.nodes[1].url]]
-    ) {
-      try cluster.redis.command("FLUSHALL")
-      try await Task.sleep(for: .milliseconds(500))
-      cluster.redis.kill()
-      times.change { $0.append(.now) }
-      try await Task.sleep(for: .seconds(3))
-      times.change { $0.append(.now) }
-      try cluster.redis.start()
-      // At most the longest pause before connecting.
-      try await Task.sleep(for: .milliseconds(2500))
-      times.change { $0.append(.now) }
-      try await Task.sleep(for: .seconds(1))
+  /// Redis is emptied; then dies and comes back; then one node is cut off from it and is not told: its connections stay and
+  /// nothing comes through.
+  @Test func redisEmptiedRestartedAndParted() async throws {
+    try await withTwoAndThree { count in
+      let cluster = try Cluster(nodes: count)
+      defer { cluster.close() }
+      let times = Box<[ContinuousClock.Instant]>([])
+      @Sendable func mark() { times.change { $0.append(.now) } }
+      let talkers = try await tumult(cluster, at: spread(over: cluster)) {
+        mark()
+        try await Task.sleep(for: .seconds(1))
+        try cluster.redis.command("FLUSHALL")
+        try await Task.sleep(for: .milliseconds(500))
+        mark()
+        cluster.redis.kill()
+        try await Task.sleep(for: .milliseconds(2500))
+        mark()
+        try cluster.redis.start()
+        // At most the longest pause before connecting.
+        try await Task.sleep(for: .milliseconds(2500))
+        mark()
+        try await Task.sleep(for: .seconds(1))
+        cluster.link.stall()
+        mark()
+        try await Task.sleep(for: .milliseconds(3500))
+        cluster.link.heal()
+        mark()
+        try await Task.sleep(for: .milliseconds(3500))
+        mark()
+        try await Task.sleep(for: .seconds(1))
+      }
+      let at = times.value
+      func delays(_ from: Int, _ to: Int) async -> (middle: Double, worst: Double) {
+        await middle(talkers, after: at[from], before: to < at.count ? at[to] : .now)
+      }
+      // Redis tells at once, far below the interval of looking; whether or not it was emptied.
+      #expect(await delays(0, 1).middle < 500)
+      // Without Redis a delivery waits for the next look, one second at most beside what a busy machine takes.
+      #expect(await delays(1, 2).worst < 4000)
+      #expect(await delays(3, 4).middle < 500)
+      #expect(await delays(4, 5).worst < 4000)
+      #expect(await delays(6, 7).middle < 500)
     }
-    // Without Redis a delivery waits for the next look, one second at most beside what a busy machine takes.
-    #expect(await middle(talkers, after: times.value[0], before: times.value[1]).worst < 4000)
-    #expect(await middle(talkers, after: times.value[2]).middle < 500)
-  }
-
-  /// One node is cut off from Redis, and is not told: its connections stay and nothing comes through.
-  @Test func aNodePartedFromRedis() async throws {
-    let cluster = try Cluster(nodes: 2)
-    defer { cluster.close() }
-    let times = Box<[ContinuousClock.Instant]>([])
-    let talkers = try await tumult(
-      cluster, at: [[cluster.nodes[0].url], [cluster.nodes[1].url], [cluster.nodes[1].url]]
-    ) {
-      cluster.link.stall()
-      times.change { $0.append(.now) }
-      try await Task.sleep(for: .seconds(4))
-      times.change { $0.append(.now) }
-      cluster.link.heal()
-      try await Task.sleep(for: .milliseconds(3500))
-      times.change { $0.append(.now) }
-      try await Task.sleep(for: .seconds(1))
-    }
-    #expect(await middle(talkers, after: times.value[0], before: times.value[1]).worst < 4000)
-    #expect(await middle(talkers, after: times.value[2]).middle < 500)
   }
 
   /// What is used up at one relay is used up at the other; without Redis each has its own again, and nobody is shut out.

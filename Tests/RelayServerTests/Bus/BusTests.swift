@@ -48,6 +48,32 @@ struct BusTests {
     }
   }
 
+  @Test(arguments: BusKind.allCases) func tellsOfPeopleAndAsksForThem(_ kind: BusKind) async throws {
+    try await BusWorld.run(kind) { (world) async throws in
+      // More than one message of a bus on Redis holds.
+      let news = (0..<1500).flatMap { _ in [PersonNews.presence(.random()), .profile(.random())] }
+      world.near.publish([.changed(news)])
+      #expect(try await eventually { world.farEar.news == Set(news) })
+      #expect(!world.farEar.isAsked)
+      world.near.publish([.asks])
+      #expect(try await eventually { world.farEar.isAsked })
+      #expect(!world.farEar.isToldToLookAtAll)
+    }
+  }
+
+  /// What goes to those who are connected here is nobody else's.
+  @Test(arguments: BusKind.allCases) func keepsFramesToItself(_ kind: BusKind) async throws {
+    try await BusWorld.run(kind) { (world) async throws in
+      let (user, room) = (UserID.random(), RoomID.random())
+      world.near.publish([.tell(.profile(user), [user]), .stored(BusWorld.entry(1, in: room))])
+      #expect(try await eventually { !world.farEar.heights(of: room).isEmpty })
+      func tells(_ ear: Ear) -> Int { ear.all.count { if case .tell = $0 { true } else { false } } }
+      #expect(tells(world.nearEar) == 1)
+      // Where both are one node it is one's own.
+      #expect(tells(world.farEar) == (kind == .local ? 1 : 0))
+    }
+  }
+
   @Test(arguments: BusKind.allCases) func takesManyPublishersAtOnce(_ kind: BusKind) async throws {
     try await BusWorld.run(kind) { (world) async throws in
       let rooms = (0..<2000).map { _ in RoomID.random() }

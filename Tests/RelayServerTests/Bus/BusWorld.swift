@@ -50,6 +50,25 @@ final class Ear: BusListener {
     all.flatMap { wake in if case .look(_, let devices) = wake { devices } else { [DeviceID]() } }
   }
 
+  /// People of whom there is something new, by those who know or by hearsay.
+  var news: Set<PersonNews> {
+    all.reduce(into: []) { found, wake in
+      switch wake {
+      case .changed(let news), .rumoured(let news): found.formUnion(news)
+      default: break
+      }
+    }
+  }
+
+  var isAsked: Bool {
+    all.contains { wake in
+      switch wake {
+      case .asks, .asked: true
+      default: false
+      }
+    }
+  }
+
   var isToldToLookAtAll: Bool { all.contains { if case .everything = $0 { true } else { false } } }
 }
 
@@ -61,12 +80,18 @@ final class BusWorld: Sendable {
   let metrics = Metrics()
   private let nodes: [Node]
 
+  /// What nodes of one store share.
+  static let secret = NodeSecret([UInt8](repeating: 5, count: 32))
+
   /// One end on Redis.
   struct Node: Sendable {
     let redis: Redis
     let bus: RedisBus
 
-    init(port: UInt16, ear: Ear, metrics: Metrics, configure: (inout RedisConfiguration) -> Void = { _ in }) {
+    init(
+      port: UInt16, ear: Ear, metrics: Metrics, secret: NodeSecret = BusWorld.secret,
+      configure: (inout RedisConfiguration) -> Void = { _ in }
+    ) {
       var configuration = RedisConfiguration()
       configuration.port = port
       configuration.timeout = .seconds(1)
@@ -76,7 +101,7 @@ final class BusWorld: Sendable {
       redis = Redis(configuration, log: Log("redis", to: LogSink(descriptor: 2, level: .off)))
       let local = LocalBus()
       local.add(ear)
-      bus = RedisBus(redis, local: local, metrics: metrics)
+      bus = RedisBus(redis, local: local, secret: secret, metrics: metrics)
       bus.start()
     }
   }

@@ -62,7 +62,7 @@ struct LookoutTests {
     var neighbours: [Neighbours] = []
     var posts: [Post] = []
     for _ in 0..<2 {
-      let one = try Neighbours(settings, store: world.store, metrics: Metrics(), log: sink)
+      let one = try await Neighbours(settings, store: world.store, metrics: Metrics(), log: sink)
       let post = Post()
       post.lookout.withLock { $0 = one.lookout }
       one.local.add(post)

@@ -96,7 +96,8 @@ struct RedisBusTests {
       case .look(let subject, let devices): #expect(subject == .welcomes && devices == [device])
       case .doubted(let doubt): #expect(doubt == Doubt(sessions: [3], devices: [device]))
       case .everything: break
-      case .stored, .sessionEnded, .devicesGone, .tell: Issue.record("something was believed")
+      case .stored, .sessionEnded, .devicesGone, .tell, .changed, .rumoured, .asks, .asked:
+        Issue.record("something was believed")
       }
     }
     #expect(metrics.exposition().contains("kin_bus_rejected_total \(rubbish.count)\n"))

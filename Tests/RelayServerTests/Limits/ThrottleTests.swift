@@ -85,7 +85,7 @@ struct SharedThrottlesTests {
       settings.pauses = .milliseconds(20)...(.milliseconds(100))
       redis = Redis(settings, log: Log("redis", to: LogSink(descriptor: 2, level: .off)))
       throttles = Throttles(configuration, hits: Instruments(Metrics()).limits)
-      shared = SharedThrottles(redis, throttles)
+      shared = SharedThrottles(redis, throttles, secret: NodeSecret([UInt8](repeating: 7, count: 32)))
       redis.start(ready: {}, listening: {}, message: { _ in })
       shared.start()
     }

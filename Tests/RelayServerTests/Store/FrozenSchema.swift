@@ -256,6 +256,10 @@ enum FrozenSchema {
       joined INTEGER NOT NULL, role INTEGER NOT NULL DEFAULT 0 CHECK (role IN (0, 1, 2)),
       PRIMARY KEY (room, account)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE node_secret (
+      key INTEGER PRIMARY KEY CHECK (key = 1),
+      secret BLOB NOT NULL CHECK (length(secret) = 32)
+    ) STRICT;
     CREATE TABLE person (
       account INTEGER PRIMARY KEY REFERENCES account ON DELETE CASCADE,
       state INTEGER NOT NULL DEFAULT 0 CHECK (state IN (0, 1, 2, 3)),

@@ -3,13 +3,15 @@ import WireCodec
 
 /// What nodes say to each other over Redis: places to look at, never content.
 ///
-/// Whoever can write to Redis can forge one, so that it may lead to nothing but looks at the store. It is decoded strictly and
-/// bounded; the channel's name carries the version.
+/// Whoever can write to Redis can forge one, or say an old one again, so that it may lead to nothing but looks at the store. Who
+/// reads there is not to learn who comes and goes: people are named under a seal that only nodes can open. It is decoded
+/// strictly and bounded; the channel's name carries the version.
 struct BusMessage: WireCodable, Equatable {
   /// Longer ones are not read.
   static let maxBytes = 64 << 10
   /// What one message holds at most, so that it stays below ``maxBytes``.
   static let maxItems = 2000
+  static let maxPeople = 500
 
   enum Item: Hashable, Sendable {
     /// The room's log has come to this sequence.
@@ -22,23 +24,87 @@ struct BusMessage: WireCodable, Equatable {
     case device(DeviceID)
     /// More happened than could be said: look at all.
     case everything
+    /// What was said of people was missed: say it again.
+    case asks
   }
 
   /// Drawn at random by each process, which so knows its own messages.
   var node: UInt64
   var items: [Item]
+  /// A sealed ``PersonNews/List``, or nothing.
+  var people: [UInt8] = []
 
   init(node: UInt64, items: [Item]) { (self.node, self.items) = (node, items) }
+
+  /// With people whom only who has the secret can read.
+  init(node: UInt64, items: [Item], people: [PersonNews], _ secret: NodeSecret) {
+    self.init(node: node, items: items)
+    if !people.isEmpty { self.people = secret.seal(PersonNews.List(people).encoded, with: Self.bound(to: node)) }
+  }
 
   init(from reader: inout Reader) throws(WireError) {
     node = try reader.readUInt64()
     items = try reader.readList(max: Self.maxBytes)
     guard items.count <= Self.maxItems else { throw WireError(.tooLong) }
+    people = try reader.readVector(max: Self.maxBytes)
   }
 
   func encode(into writer: inout Writer) {
     writer.write(node)
     writer.writeList(items)
+    writer.writeVector(people)
+  }
+
+  /// The people that are named; `nil` if no node sealed that for this message.
+  func opened(_ secret: NodeSecret) -> [PersonNews]? {
+    guard !people.isEmpty else { return [] }
+    guard let plain = secret.open(people, with: Self.bound(to: node)) else { return nil }
+    return try? PersonNews.List(decoding: plain).news
+  }
+
+  private static func bound(to node: UInt64) -> [UInt8] {
+    var writer = Writer()
+    writer.write(node)
+    return writer.bytes
+  }
+}
+
+extension PersonNews {
+  /// What stands under the seal of one message.
+  struct List: WireCodable {
+    var news: [PersonNews]
+
+    init(_ news: [PersonNews]) { self.news = news }
+
+    init(from reader: inout Reader) throws(WireError) {
+      news = try reader.readList(max: BusMessage.maxBytes)
+      guard news.count <= BusMessage.maxPeople else { throw WireError(.tooLong) }
+    }
+
+    func encode(into writer: inout Writer) { writer.writeList(news) }
+  }
+}
+
+extension PersonNews: WireCodable {
+  init(from reader: inout Reader) throws(WireError) {
+    let kind = try reader.readUInt8()
+    let user = UserID(high: try reader.readUInt64(), low: try reader.readUInt64())
+    switch kind {
+    case 1: self = .presence(user)
+    case 2: self = .profile(user)
+    default: throw WireError(.unknownType)
+    }
+  }
+
+  func encode(into writer: inout Writer) {
+    let (kind, user): (UInt8, UserID) =
+      switch self {
+      case .presence(let user): (1, user)
+      case .profile(let user): (2, user)
+      }
+    writer.write(kind)
+    writer.write(user.high)
+    writer.write(user.low)
   }
 }
 
@@ -57,6 +123,7 @@ extension BusMessage.Item: WireCodable {
     case 3: self = .session(try reader.readUInt64())
     case 4: self = .device(DeviceID(high: try reader.readUInt64(), low: try reader.readUInt64()))
     case 5: self = .everything
+    case 6: self = .asks
     default: throw WireError(.unknownType)
     }
   }
@@ -81,6 +148,7 @@ extension BusMessage.Item: WireCodable {
       writer.write(device.high)
       writer.write(device.low)
     case .everything: writer.write(UInt8(5))
+    case .asks: writer.write(UInt8(6))
     }
   }
 }

@@ -15,12 +15,12 @@ final class Redis: Sendable {
     self.configuration = configuration
     commands = RedisLink(loop: loop, configuration: configuration, channel: nil, log: log)
     listener = RedisLink(
-      loop: loop, configuration: configuration, channel: Array((configuration.prefix + ":wake:1").utf8), log: log)
+      loop: loop, configuration: configuration, channel: Array((configuration.prefix + ":wake:2").utf8), log: log)
   }
 
   /// The channel on which nodes wake each other. Its number changes with the messages' form, so that nodes of two versions do not
   /// read each other's; they find each other's entries in the store.
-  var channel: String { configuration.prefix + ":wake:1" }
+  var channel: String { configuration.prefix + ":wake:2" }
 
   /// Begins to connect.
   ///
@@ -47,6 +47,11 @@ final class Redis: Sendable {
   /// Runs a body on the loop again and again.
   func schedule(every interval: Duration, _ body: @escaping @Sendable () -> Void) -> EventLoop.Timer {
     loop.schedule(every: interval, body)
+  }
+
+  /// Runs a body on the loop once.
+  func schedule(after delay: Duration, _ body: @escaping @Sendable () -> Void) -> EventLoop.Timer {
+    loop.schedule(after: delay, body)
   }
 
   /// Whether commands can be given. Only on the loop.

@@ -17,10 +17,11 @@ final class RedisBus: Bus {
   private struct Pending {
     var rooms: [RoomID: UInt64] = [:]
     var others: Set<BusMessage.Item> = []
+    var people: Set<PersonNews> = []
     var isEverything = false
     var isScheduled = false
 
-    var isEmpty: Bool { rooms.isEmpty && others.isEmpty && !isEverything }
+    var isEmpty: Bool { rooms.isEmpty && others.isEmpty && people.isEmpty && !isEverything }
 
     mutating func add(_ wake: Wake) {
       switch wake {
@@ -31,17 +32,25 @@ final class RedisBus: Bus {
       case .sessionEnded(let session): others.insert(.session(session))
       case .devicesGone(let devices): for device in devices { others.insert(.device(device)) }
       // These come from other nodes, which have told everyone.
-      case .grown, .doubted, .everything: break
-      // Only for those who are connected here: what others serve they find in the shared presence.
+      case .grown, .doubted, .everything, .rumoured, .asked: break
+      // Only for those who are connected here: others are told by their nodes, which look for themselves.
       case .tell: break
+      case .changed(let news): people.formUnion(news)
+      case .asks: others.insert(.asks)
       }
-      guard rooms.count > RedisBus.maxPending || others.count > RedisBus.maxPending else { return }
+      guard [rooms.count, others.count, people.count].contains(where: { $0 > RedisBus.maxPending }) else { return }
       lose()
     }
 
     mutating func lose() {
-      (rooms, others) = ([:], [])
+      (rooms, others, people) = ([:], [], [])
       isEverything = true
+    }
+
+    mutating func takePeople() -> [PersonNews] {
+      var taken: [PersonNews] = []
+      while taken.count < BusMessage.maxPeople, let news = people.popFirst() { taken.append(news) }
+      return taken
     }
 
     mutating func take() -> [BusMessage.Item] {
@@ -66,14 +75,15 @@ final class RedisBus: Bus {
   /// This node's own listeners.
   let local: LocalBus
   private let redis: Redis
+  private let secret: NodeSecret
   private let node = UInt64.random(in: 0 ... .max)
   private let pending = Mutex(Pending())
   private let counts: Counts
   // Touched on Redis's loop only.
   private let inFlight = Mutex(0)
 
-  init(_ redis: Redis, local: LocalBus, metrics: Metrics) {
-    (self.redis, self.local) = (redis, local)
+  init(_ redis: Redis, local: LocalBus, secret: NodeSecret, metrics: Metrics) {
+    (self.redis, self.local, self.secret) = (redis, local, secret)
     counts = Counts(
       published: metrics.counter("kin_bus_published_total", help: "Messages given to Redis for the other nodes."),
       heard: metrics.counter("kin_bus_heard_total", help: "Messages of other nodes that came over Redis."),
@@ -109,9 +119,9 @@ final class RedisBus: Bus {
     pending.withLock { $0.isScheduled = false }
     if !redis.isUp { counts.isUp.set(0) }
     while redis.isUp, inFlight.withLock({ $0 < Self.maxInFlight }) {
-      let items = pending.withLock { $0.take() }
-      guard !items.isEmpty else { return }
-      let message = BusMessage(node: node, items: items).encoded
+      let (items, people) = pending.withLock { ($0.take(), $0.takePeople()) }
+      guard !items.isEmpty || !people.isEmpty else { return }
+      let message = BusMessage(node: node, items: items, people: people, secret).encoded
       let command = RedisCommand(words: [Array("PUBLISH".utf8), Array(redis.channel.utf8), message])
       inFlight.withLock { $0 += 1 }
       let isSent = redis.send(command) { [weak self] reply in self?.published(reply) }
@@ -141,6 +151,7 @@ final class RedisBus: Bus {
       return counts.rejected.add()
     }
     guard message.node != node else { return }
+    guard let people = message.opened(secret) else { return counts.rejected.add() }
     counts.heard.add()
     var (wakes, doubt): ([Wake], Doubt) = ([], Doubt())
     var looks: [RelayFrame.Subject: [DeviceID]] = [:]
@@ -151,8 +162,10 @@ final class RedisBus: Bus {
       case .session(let session): doubt.sessions.insert(session)
       case .device(let device): doubt.devices.insert(device)
       case .everything: wakes.append(.everything)
+      case .asks: wakes.append(.asked)
       }
     }
+    if !people.isEmpty { wakes.append(.rumoured(people)) }
     for (subject, devices) in looks { wakes.append(.look(subject, devices)) }
     if !doubt.isEmpty { wakes.append(.doubted(doubt)) }
     local.publish(wakes)
