@@ -12,7 +12,7 @@ package final class RedisServer: Sendable {
   /// - Parameter options: further words for `redis-server`.
   package init(_ options: String...) throws {
     folder = try ServerFolder()
-    port = try Loopback.freePort()
+    port = try Loopback.lastingPort()
     arguments =
       [
         "--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder.path,
@@ -37,7 +37,10 @@ package final class RedisServer: Sendable {
 
   /// Runs one command and returns the first line of the answer.
   @discardableResult
-  package func command(_ words: String...) throws -> String {
+  package func command(_ words: String...) throws -> String { try command(words) }
+
+  @discardableResult
+  package func command(_ words: [String]) throws -> String {
     guard let descriptor = Loopback.connect(port) else { throw ServerFailure("redis does not answer") }
     defer { close(descriptor) }
     var text = "*\(words.count)\r\n"

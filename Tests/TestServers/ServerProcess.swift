@@ -151,6 +151,23 @@ package enum Loopback {
     return UInt16(bigEndian: address.sin_port)
   }
 
+  /// A port for a server that comes back to it: one that the system gives to no outgoing connection meanwhile.
+  package static func lastingPort() throws -> UInt16 {
+    for _ in 0..<200 {
+      let port = UInt16.random(in: 10_000..<30_000)
+      let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+      defer { close(descriptor) }
+      var address = address(port)
+      let result = withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+      }
+      if result == 0 { return port }
+    }
+    throw ServerFailure("no free port")
+  }
+
   /// A connected descriptor, or `nil`.
   static func connect(_ port: UInt16) -> Int32? {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)

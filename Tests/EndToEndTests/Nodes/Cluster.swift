@@ -15,7 +15,7 @@ final class Cluster: Sendable {
     private let output: ServerFolder
 
     init(_ arguments: [String]) throws {
-      port = try Loopback.freePort()
+      port = try Loopback.lastingPort()
       folder = try TemporaryFolder()
       output = try ServerFolder()
       self.arguments = arguments

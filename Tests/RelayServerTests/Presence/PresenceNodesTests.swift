@@ -4,6 +4,7 @@ import RelayProtocol
 import Synchronization
 import TestServers
 import Testing
+import WireCodec
 
 @testable import RelayServer
 
