@@ -43,7 +43,7 @@ extension API {
     let gone = Set(stored.devices).subtracting(next.record.devices)
     if !gone.isEmpty { services.bus.publish([.devicesGone(Array(gone))]) }
     // Whoever shares a room with the account looks at the list now, and takes out what it has lost.
-    try await services.presence.profileChanged(caller.user)
+    services.presence.tell(.profile(caller.user))
     services.bus.publish([.tell(.profile(caller.user), [caller.user])])
     return Self.done
   }

@@ -17,7 +17,7 @@ struct PresenceBoard {
     /// What others said may have been lost.
     case missed
     /// The work could not be done now.
-    case failed(announce: [UserID], look: [UserID])
+    case failed(announce: [UserID], look: [UserID], profiles: [UserID] = [])
     case tick
   }
 
@@ -78,7 +78,7 @@ struct PresenceBoard {
   private var looks: Set<UserID> = []
   private var profiles: Set<UserID> = []
   private var rumouredProfiles: Set<UserID> = []
-  private var failed: (announce: Set<UserID>, look: Set<UserID>) = ([], [])
+  private var failed: (announce: Set<UserID>, look: Set<UserID>, profiles: Set<UserID>) = ([], [], [])
   private var isMissing = false
   private var isSweeping = false
 
@@ -118,10 +118,11 @@ struct PresenceBoard {
     case .retell: isToRetell = true
     // Where nobody is connected nobody was told anything that could be wrong.
     case .missed: if !entries.isEmpty { isMissing = true }
-    case .failed(let announce, let look):
+    case .failed(let announce, let look, let profiles):
       // At the next tick: a store that is away is not asked without end.
       if failed.announce.count < Self.capacity { failed.announce.formUnion(announce) }
       if failed.look.count < Self.capacity { failed.look.formUnion(look) }
+      if failed.profiles.count < Self.capacity { failed.profiles.formUnion(profiles) }
       for user in announce + look { forget(user) }
     case .tick: tick(now)
     }
@@ -183,7 +184,8 @@ struct PresenceBoard {
     }
     announces.formUnion(failed.announce)
     looks.formUnion(failed.look)
-    failed = ([], [])
+    rumouredProfiles.formUnion(failed.profiles)
+    failed = ([], [], [])
     retell(now)
     if swept + times.sweep <= now {
       swept = now

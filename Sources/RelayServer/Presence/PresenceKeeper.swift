@@ -78,9 +78,12 @@ final class PresenceKeeper: BusListener {
     let news = work.announce.map { PersonNews.presence($0) } + work.profiles.map { .profile($0) }
     if !news.isEmpty { bus.publish([.changed(news)]) }
     if work.asks { bus.publish([.asks]) }
-    for user in work.profiles + work.rumouredProfiles {
-      // A profile is asked for again now and then anyway.
-      try? await tell(user) { .profile(user) }
+    let profiles = work.profiles + work.rumouredProfiles
+    for (index, user) in profiles.enumerated() {
+      do throws(RelayError) { try await tell(user) { .profile(user) } } catch {
+        tell(.failed(announce: [], look: [], profiles: Array(profiles.dropFirst(index))))
+        break
+      }
     }
     await announce(work)
     if work.sweeps { await sweep() }

@@ -103,7 +103,7 @@ import Testing
     try await wait(for: "alice to be there once more", seconds: 20) { try pushed(alice, to: bobs).last == "online" }
     // Who is no contact was told nothing all the time.
     #expect(try pushed(alice, to: mallorys).isEmpty && pushed(bob, to: mallorys).isEmpty)
-    mallorys.kill()
+    try await leave(mallorys)
     #expect(try await status(of: alice, for: mallory) == nil)
     hers.kill()
     bobs.kill()
