@@ -25,7 +25,15 @@ extension ChatClient {
     let wanted = isAgeing ? Limits.keyPackagesPerDevice : Self.keyPackagesWanted
     let missing = isAgeing ? wanted : count.oneTime < Self.keyPackagesLow ? max(0, wanted - count.oneTime) : 0
     let needsLast = !count.hasLastResort || !hasFreshLast
-    if missing > 0 || needsLast { try await publish(missing, lastResort: needsLast, now: now) }
+    if missing > 0 || needsLast {
+      do { try await publish(missing, lastResort: needsLast, now: now) } catch let error as ChatError {
+        guard error.relayCode == .invalidRequest else { throw error }
+        // What was made with a clock that is far off is of no use to anybody: everything else works all the same.
+        let finding = context.finding(.notSent, "the relay takes no key packages of this device: is its clock right?")
+        try context.store.write { try $0.add(finding) }
+        return
+      }
+    }
     try eraseSpent(records, hasReplacedLast: needsLast || hasFreshLast, now: now)
   }
 

@@ -90,15 +90,13 @@ final class ClientContext: Sendable {
   /// Capabilities of this client's leaves.
   static let capabilities = Capabilities(
     extensions: [RoomState.extensionType, CommitClaim.Leaf.inviteExtension, Extension.lastResortType])
-  /// The longest lifetime of a leaf that rooms take, in seconds: a little more than clients give, since clocks differ.
-  static let maxLifetime: UInt64 = 100 * 86_400
 
   var groupPolicy: GroupPolicy {
     var policy = GroupPolicy()
     policy.maxPastEpochs = Int(Limits.pastEpochs)
     // A leaver's proposal is committed by whoever is online; a message that was written offline must not wait for it.
     policy.commitsBeforeSending = false
-    policy.maxLifetime = Self.maxLifetime
+    policy.maxLifetime = Limits.keyPackageLifetime
     // Joining a large room is mostly checking signatures; more than four cores are better left to others.
     policy.maxThreads = min(4, Parallel.availableCores)
     return policy

@@ -9,6 +9,8 @@ public enum Limits {
   /// The longest binary frame on the socket, in bytes.
   public static let frame = message + 1024
   public static let keyPackage = 16 << 10
+  /// The longest time that a key package may be good, in seconds: a little more than clients give, since clocks differ.
+  public static let keyPackageLifetime: UInt64 = 100 * 86_400
   public static let keyPackagesPerUpload = 100
   public static let keyPackagesPerDevice = 200
   public static let deviceList = 64 << 10

@@ -19,18 +19,24 @@ final class Person: Sendable {
   private let server: any AnyObject & Sendable
   private let count = Atomic<Int>(0)
 
-  convenience init(_ name: String, at relay: RelayProcess) async throws {
-    try await self.init(name, at: relay.url, keeping: relay)
+  convenience init(_ name: String, at relay: RelayProcess, invite: String? = nil) async throws {
+    try await self.init(name, at: relay.url, invite: invite, keeping: relay)
   }
 
   /// - Parameter server: what is to live as long as this person.
-  init(_ name: String, at url: String, _ options: String..., keeping server: any AnyObject & Sendable) async throws {
+  init(
+    _ name: String, at url: String, _ options: String..., invite: String? = nil, keeping server: any AnyObject & Sendable
+  ) async throws {
     (self.name, self.server) = (name, server)
     folder = try TemporaryFolder()
     password = "secret of \(name) \(UUID().uuidString)"
     let file = folder.path("password")
     try password.write(toFile: file, atomically: true, encoding: .utf8)
-    let words = ["register", name, "--relay", url, "--key-file", folder.path("key"), "--password-file", file]
+    var words = ["register", name, "--relay", url, "--key-file", folder.path("key"), "--password-file", file]
+    if let invite {
+      try invite.write(toFile: folder.path("invite"), atomically: true, encoding: .utf8)
+      words += ["--invite-token-file", folder.path("invite")]
+    }
     let result = try await start(words + options).result()
     guard result.exit == 0 else { throw TimedOut(what: "\(name) to register: \(result.errors)") }
   }

@@ -46,6 +46,11 @@ final class RelayProcess: Sendable {
     state.withLock { $0.port = found ?? 0 }
   }
 
+  /// What the kernel allows it.
+  func limits() throws -> String {
+    try String(contentsOfFile: "/proc/\(state.withLock { $0.pid })/limits", encoding: .utf8)
+  }
+
   func signal(_ signal: Int32) { _ = Glibc.kill(state.withLock { $0.pid }, signal) }
 
   /// Its exit code once it has ended by itself.
@@ -61,6 +66,15 @@ final class RelayProcess: Sendable {
 
   /// Runs the program with a verb beside the relay, on its data folder unless another is named.
   func perform(_ words: String..., data: String? = nil) async throws -> (exit: Int32, output: String) {
+    try await perform(words, data: data)
+  }
+
+  /// What names its store to a verb.
+  var storeArguments: [String] {
+    arguments.firstIndex(of: "--store").map { Array(arguments[$0..<($0 + 4)]) } ?? []
+  }
+
+  func perform(_ words: [String], data: String? = nil) async throws -> (exit: Int32, output: String) {
     let output = folder.path("verb.\(UUID().uuidString)")
     let pid = try Spawned.start(
       Programs.url("relay-server").path, words + ["--data", data ?? dataPath], output: output, errors: output)

@@ -53,8 +53,9 @@ extension API {
       throw RelayError(.invalidRequest, "An account begins with list number 1 of one device.")
     }
     try services.throttles.register(from: visitor(of: call.request), now: now)
-    // Before the costly hash: most refusals are of this kind. The store decides again.
-    guard try await services.store.account(login: body.username) == nil else {
+    // Before the costly hash: most refusals are of this kind. The store decides again. Where an invitation is asked for,
+    // only whoever has a good one learns which names are taken.
+    if invite == nil, try await services.store.account(login: body.username) != nil {
       throw RelayError(.usernameTaken, "The username is taken.")
     }
     let hash = try await services.passwords.hash(body.password)
@@ -105,8 +106,7 @@ extension API {
   func account(named text: String, for caller: UserID) async throws(RelayError) -> AccountRecord {
     // Addresses contain `@` and so are no user names: they cannot be looked up.
     let byID = try await services.store.account(id: UserID(text) ?? UserID(high: 0, low: 0))
-    let byName =
-      byID == nil ? try await services.store.account(login: Limits.isUsername(text) ? text : "") : nil
+    let byName = try await services.store.account(login: Limits.isUsername(text) ? text : "")
     let user = (byID ?? byName)?.id ?? UserID(high: 0, low: 0)
     let mayReach = try await services.store.mayReach(user, from: caller)
     let isKnown = try await services.store.knowEachOther(user, caller)

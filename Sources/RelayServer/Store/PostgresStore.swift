@@ -132,7 +132,8 @@ package final class PostgresStore: SQLStore {
   package func read<T: Sendable>(_ body: @escaping @Sendable (any SQLConnection) throws -> T) async throws(RelayError)
     -> T
   {
-    try await work(on: reads, bytes: 0) { try $0.read(body) }
+    counters.reads.add()
+    return try await work(on: reads, bytes: 0) { try $0.read(body) }
   }
 
   private func work<T: Sendable>(

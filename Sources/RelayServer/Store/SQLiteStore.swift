@@ -152,6 +152,7 @@ package final class SQLiteStore: SQLStore {
   package func read<T: Sendable>(_ body: @escaping @Sendable (any SQLConnection) throws -> T) async throws(RelayError)
     -> T
   {
+    counters.reads.add()
     let result: Result<T, RelayError> = await withCheckedContinuation { continuation in
       let job: ReadJob = { database in
         do { continuation.resume(returning: .success(try body(database))) } catch {

@@ -66,9 +66,12 @@ struct StoreCounters: Sendable {
   let commits: Counter
   /// Entries of logs stored.
   let entries: Counter
+  /// Questions that were asked of the database, whatever they found.
+  let reads: Counter
 
   init(_ metrics: Metrics) {
     commits = metrics.counter("kin_store_commits_total", help: "Database transactions written.")
     entries = metrics.counter("kin_store_entries_total", help: "Log entries stored.")
+    reads = metrics.counter("kin_store_reads_total", help: "Questions asked of the database.")
   }
 }

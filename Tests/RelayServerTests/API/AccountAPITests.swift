@@ -205,9 +205,10 @@ struct AccountAPITests {
     try await RelayFixture.run { fixture in
       let alice = try await fixture.person("alice")
       let bob = try await fixture.person("bob")
-      let packages = (0..<10).map { [UInt8](repeating: UInt8($0), count: 100) }
+      let packages = (0..<10).map { alice.keyPackage($0) }
+      let last = alice.keyPackage(99)
       let count: KeyPackageCount = try await alice.call(
-        .publishKeyPackages, nil, KeyPackagesRequest(keyPackages: packages, lastResort: [99]))
+        .publishKeyPackages, nil, KeyPackagesRequest(keyPackages: packages, lastResort: last))
       #expect(count.oneTime == 10 && count.hasLastResort)
       let socket = try await alice.socket()
       let claim = Route.claimKeyPackages.path("alice")
@@ -220,7 +221,7 @@ struct AccountAPITests {
         }
         return try await group.reduce(into: [[UInt8]]()) { $0.append($1) }
       }
-      let oneTime = claimed.filter { $0 != [99] }
+      let oneTime = claimed.filter { $0 != last }
       #expect(oneTime.count == 10 && Set(oneTime) == Set(packages))
       #expect(try await socket.next() == .look(.keyPackages))
       let left: KeyPackageCount = try await alice.call(.countKeyPackages)
