@@ -111,7 +111,7 @@ let package = Package(
       "RelayServerTests",
       [
         "RelayServer", "RelayProtocol", "WireCodec", "CryptoPrimitives", "Networking", "Storage", "Observability",
-        "PostgresFixture", "TestServers",
+        "PostgresFixture", "TestServers", "COpenSSL",
       ], data: ["Peers"]),
     tests(
       "ChatSDKTests",

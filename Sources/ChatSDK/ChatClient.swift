@@ -127,7 +127,7 @@ public actor ChatClient {
   }
 
   /// The keys of the account to be: on disk before the relay hears of them.
-  private func prepareAccount(_ username: String) throws -> AccountRecord {
+  func prepareAccount(_ username: String) throws -> AccountRecord {
     let known = try context.store.read { try $0.decode(AccountRecord.self, AccountRecord.key) }
     if let known, known.username == username { return known }
     let record = try Identity.make(
@@ -137,7 +137,7 @@ public actor ChatClient {
     return record
   }
 
-  private func begin(_ response: SessionResponse, _ record: AccountRecord) async throws -> Account {
+  func begin(_ response: SessionResponse, _ record: AccountRecord) async throws -> Account {
     var record = record
     record.isRegistered = true
     let identity = try Identity(record)

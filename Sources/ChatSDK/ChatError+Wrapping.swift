@@ -47,6 +47,9 @@ extension ChatError {
       case .invitationInvalid?: .invitationInvalid
       case .accountDisabled?: .accountDisabled
       case .invalidCredentials?: .invalidCredentials
+      case .externalTokenInvalid?: .externalTokenInvalid
+      case .identityInUse?: .identityInUse
+      case .identityUnknown?: .identityUnknown
       case .unauthenticated?, .tokenExpired?, .sessionEnded?: .sessionEnded
       case .userNotFound?: .userNotFound
       case .roomNotFound?: .notAMember

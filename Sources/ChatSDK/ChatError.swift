@@ -82,6 +82,10 @@ extension ChatError.Code {
   public static let cancelled = Self(rawValue: "cancelled")
   public static let closed = Self(rawValue: "closed")
   public static let deviceUnknown = Self(rawValue: "device_unknown")
+  public static let externalTokenInvalid = Self(rawValue: "external_token_invalid")
+  public static let identityInUse = Self(rawValue: "identity_in_use")
+  public static let identityUnknown = Self(rawValue: "identity_unknown")
+  public static let noSignOn = Self(rawValue: "no_sign_on")
   public static let identityChanged = Self(rawValue: "identity_changed")
   public static let identityInvalid = Self(rawValue: "identity_invalid")
   public static let internalError = Self(rawValue: "internal_error")
@@ -155,6 +159,14 @@ extension ChatError.Code {
     .deviceUnknown: Entry(
       .login, "the relay does not know this device",
       "it was revoked, or the name is another account's than this store's"),
+    .externalTokenInvalid: Entry(
+      .login, "the single sign-on token is not good, or not any more", "get a fresh one: each is good once"),
+    .identityInUse: Entry(
+      .refused, "whom the single sign-on token names has an account already", "log in where that account lives"),
+    .identityUnknown: Entry(
+      .refused, "no account belongs to whom the single sign-on token names",
+      "register with the token, or ask the operator to link the account"),
+    .noSignOn: Entry(.refused, "the relay takes no single sign-on tokens", "use a password, or ask its operator"),
     .identityChanged: Entry(
       .trust, "a verified contact has a new identity", "compare safety numbers, then accept the new identity"),
     .identityInvalid: Entry(

@@ -1,4 +1,5 @@
 package import CryptoPrimitives
+import RelayProtocol
 
 /// All that a client needs to know.
 public struct Configuration: Sendable {
@@ -77,6 +78,30 @@ public struct Passphrase: Sendable, CustomStringConvertible, CustomDebugStringCo
   public var description: String { "Passphrase(redacted)" }
   public var debugDescription: String { description }
   public var customMirror: Mirror { Mirror(self, children: [], displayStyle: .struct) }
+}
+
+/// A token with which a team's single sign-on says who somebody is: a JWT, exchanged once for a session.
+///
+/// Never shown by printing; its bytes are wiped with the last copy.
+public struct SignOnToken: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  package let secret: Secret
+  /// The longest that a relay takes, in bytes.
+  public static let maxBytes = Limits.externalToken
+
+  public init(_ text: String) { secret = Secret(copying: Array(text.utf8)) }
+  public init(bytes: [UInt8]) { secret = Secret(copying: bytes) }
+  public var description: String { "SignOnToken(redacted)" }
+  public var debugDescription: String { description }
+  public var customMirror: Mirror { Mirror(self, children: [], displayStyle: .struct) }
+
+  /// - Throws: `externalTokenInvalid` for what cannot be a token: the relay need not see it.
+  func text() throws -> String {
+    let bytes = secret.withBytes { Array($0) }
+    guard !bytes.isEmpty, bytes.count <= Self.maxBytes, bytes.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
+      throw ChatError(.externalTokenInvalid)
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
 }
 
 /// What opens an account at a relay. Never shown by printing; its bytes are wiped with the last copy.

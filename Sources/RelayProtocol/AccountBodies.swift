@@ -34,6 +34,36 @@ public struct LoginRequest: Codable, Sendable {
   }
 }
 
+/// Makes an account for whom another issuer's token names, its first device and a session.
+public struct ExternalRegisterRequest: Codable, Sendable {
+  /// A JWT of the issuer that the relay is configured for. Each is good for one session.
+  public var token: String
+  /// Needed only if the token gives no name; if it gives one, the same or none.
+  public var username: String?
+  public var profile: ProfileBody?
+  /// The token of an invitation, where the relay asks for one.
+  public var invite: String?
+  /// As in ``RegisterRequest``.
+  public var deviceList: Base64URL
+
+  public init(
+    token: String, username: String? = nil, profile: ProfileBody? = nil, invite: String? = nil, deviceList: [UInt8]
+  ) {
+    (self.token, self.username, self.profile, self.invite) = (token, username, profile, invite)
+    self.deviceList = Base64URL(deviceList)
+  }
+}
+
+/// Begins a session for the account of whom another issuer's token names.
+public struct ExternalLoginRequest: Codable, Sendable {
+  /// As in ``ExternalRegisterRequest``.
+  public var token: String
+  /// A device of the account's newest list.
+  public var device: DeviceID
+
+  public init(token: String, device: DeviceID) { (self.token, self.device) = (token, device) }
+}
+
 public struct RefreshRequest: Codable, Sendable {
   /// Good for one use: using it again ends the session (reuse detection).
   public var refreshToken: String

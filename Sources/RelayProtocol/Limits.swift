@@ -23,6 +23,8 @@ public enum Limits {
   /// An application message may name the room's epoch or one of this many before it.
   public static let pastEpochs: UInt64 = 3
   public static let token = 4096
+  /// The longest token of another issuer, which may list groups and roles.
+  public static let externalToken = 16 << 10
   /// For how long the answer to a refresh may have been lost, in milliseconds.
   public static let refreshGrace: UInt64 = 60_000
   public static let displayName = 64

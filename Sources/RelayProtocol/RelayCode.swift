@@ -51,6 +51,12 @@ public struct RelayCode: Sendable {
   public static let invitationInvalid = RelayCode("invitation_invalid", 50, 403)
   /// Who logs in is who they say, but the account was disabled, locked or deleted.
   public static let accountDisabled = RelayCode("account_disabled", 51, 403)
+  /// Another issuer's token is not good: forged, for somebody else, past its time, or redeemed before. Get a fresh one.
+  public static let externalTokenInvalid = RelayCode("external_token_invalid", 60, 401)
+  /// The token is good, but no account belongs to whom it names.
+  public static let identityUnknown = RelayCode("identity_unknown", 61, 403)
+  /// Whom the token names has an account already.
+  public static let identityInUse = RelayCode("identity_in_use", 62, 409)
 
   public static let all: [RelayCode] = [
     .invalidRequest, .unauthenticated, .tokenExpired, .sessionEnded, .invalidCredentials, .forbidden, .notFound,
@@ -58,7 +64,7 @@ public struct RelayCode: Sendable {
     .epochUnknown, .deviceListConflict, .incarnationChanged, .sendIDReused, .alreadyMember, .noKeyPackage, .tooLarge,
     .rateLimited, .internalError, .unavailable, .deviceUnknown, .registrationClosed, .invalidSignature,
     .inviteInvalid, .noGroupInfo,
-    .invitationInvalid, .accountDisabled,
+    .invitationInvalid, .accountDisabled, .externalTokenInvalid, .identityUnknown, .identityInUse,
   ]
 
   public init?(text: String) {

@@ -104,6 +104,18 @@ public struct Route: Sendable {
   public static let logIn = Route(
     .post, "/v1/sessions", .none, "Begins a session of a device that the account lists.", takes: LoginRequest.self,
     gives: SessionResponse.self, status: 201, refuses: [.invalidCredentials, .accountDisabled, .deviceUnknown])
+  public static let registerExternal = Route(
+    .post, "/v1/accounts/external", .none,
+    "Makes an account for whom another issuer's token names, its first device and a session.",
+    takes: ExternalRegisterRequest.self, gives: SessionResponse.self, status: 201,
+    refuses: [
+      .notFound, .externalTokenInvalid, .identityInUse, .usernameTaken, .registrationClosed, .invitationInvalid,
+      .accountDisabled, .deviceUnknown, .invalidSignature, .deviceListConflict,
+    ], givesWay: true)
+  public static let logInExternal = Route(
+    .post, "/v1/sessions/external", .none, "Begins a session for whom another issuer's token names.",
+    takes: ExternalLoginRequest.self, gives: SessionResponse.self, status: 201,
+    refuses: [.notFound, .externalTokenInvalid, .identityUnknown, .accountDisabled, .deviceUnknown])
   public static let refresh = Route(
     .post, "/v1/sessions/refresh", .none, "Gives new tokens for a refresh token, which works once.",
     takes: RefreshRequest.self, gives: SessionResponse.self, refuses: [.sessionEnded, .userNotFound])
@@ -233,7 +245,8 @@ public struct Route: Sendable {
     answer: .upgrade, refuses: [.unauthenticated, .tokenExpired, .sessionEnded, .forbidden])
 
   public static let all: [Route] = [
-    .live, .ready, .openAPI, .register, .logIn, .refresh, .logOut, .me, .user, .putProfile, .sessions, .endSessions,
+    .live, .ready, .openAPI, .register, .logIn, .registerExternal, .logInExternal, .refresh, .logOut, .me, .user,
+    .putProfile, .sessions, .endSessions,
     .endSession, .contacts, .changeContact, .putPresence, .queryPresence, .putDevices, .publishKeyPackages,
     .countKeyPackages, .claimKeyPackages, .createRoom, .rooms, .room, .members, .send, .commit, .leave, .join,
     .groupInfo, .invite, .code, .newCode, .revokeCode, .ask, .requests, .askBack, .refuseRequest, .deleteRoom,

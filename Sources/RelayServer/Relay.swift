@@ -19,6 +19,8 @@ package final class Relay: Sendable {
     let store: any RelayStore
     let neighbours: Neighbours
     let passwords: Passwords
+    let external: ExternalIssuer?
+    let issuerKeys: Task<Void, Never>?
     let admin: AdminSocket
     let polls: PollBoard
     let hubs: [Hub]
@@ -54,6 +56,9 @@ package final class Relay: Sendable {
 
   /// The port of the metrics, once started; 0 without them.
   package var metricsPort: UInt16 { running.withLock { $0?.metricsPort ?? 0 } }
+
+  /// What tests put into the store by another way than the interface.
+  var storeForTests: (any RelayStore)? { running.withLock { $0?.store } }
 
   /// Password hashes computed so far: both kinds of failed login must cost the same.
   package var passwordHashes: UInt64 { running.withLock { $0?.passwords.computed.value ?? 0 } }
@@ -101,6 +106,8 @@ package final class Relay: Sendable {
       passes: settings.passwordPasses, memoryKiB: settings.passwordMemoryKiB, workers: settings.passwordWorkers,
       waiting: settings.passwordQueue, metrics: metrics)
     let loops = EventLoopGroup(count: settings.loopCount)
+    let external = try ExternalIssuer(
+      settings, loop: loops.loops[0], metrics: metrics, log: Log("issuer", to: sink), now: clock)
     let neighbours = try await Neighbours(settings, store: store, metrics: metrics, log: sink)
     let bus = neighbours.bus
     let live = LiveSessions(store: store)
@@ -135,7 +142,7 @@ package final class Relay: Sendable {
     let api = API(
       API.Services(
         configuration: settings, store: store, bus: bus, writer: writer, tokens: tokens, authenticator: authenticator,
-        passwords: passwords, polls: polls, counts: counts, presence: presence,
+        passwords: passwords, external: external, polls: polls, counts: counts, presence: presence,
         throttles: throttles,
         instruments: instruments,
         monitor: monitor,
@@ -165,7 +172,8 @@ package final class Relay: Sendable {
         store: store, retention: Retention(settings), interval: settings.retentionInterval,
         erased: instruments.erased, log: Log("sweep", to: sink), now: clock)
       return Running(
-        loops: loops, store: store, neighbours: neighbours, passwords: passwords, admin: admin, polls: polls,
+        loops: loops, store: store, neighbours: neighbours, passwords: passwords, external: external,
+        issuerKeys: external.map { external in Task { await external.keys.run() } }, admin: admin, polls: polls,
         hubs: hubs,
         server: server, tls: tls, api: api, port: address.port, monitor: monitor, metricsPort: metricsPort,
         sweeper: Task { await sweeper.run() }, presence: Task { await presence.run() })
@@ -225,11 +233,16 @@ package final class Relay: Sendable {
     }
   }
 
-  /// Reads the certificate and its key again, for the connections that begin from now on.
+  /// Reads the certificate and its key again, for the connections that begin from now on, and the other issuer's keys.
   ///
   /// What cannot be used is logged, and changes nothing.
   package func reload() {
-    guard let tls = running.withLock({ $0?.tls }) else { return log.info("nothing to read again") }
+    let (tls, external) = running.withLock { ($0?.tls, $0?.external) }
+    if let external { Task { await external.keys.reload() } }
+    guard let tls else {
+      if external == nil { log.info("nothing to read again") }
+      return
+    }
     do {
       try tls.reload()
       log.info("certificate read again")
@@ -273,6 +286,8 @@ package final class Relay: Sendable {
     await running.server.drain(deadline: deadline ?? configuration.shutdownTimeout)
     for hub in running.hubs { hub.stop() }
     running.passwords.close()
+    running.issuerKeys?.cancel()
+    await running.external?.close()
     await running.monitor.stop()
     await running.store.close()
     await running.neighbours.close()

@@ -56,6 +56,7 @@ package enum RelayCommand: Sendable {
     for (setting, value) in line.settings { try setting.take(value, into: &configuration, at: setting.flag) }
     try configuration.findCredentials(in: environment["CREDENTIALS_DIRECTORY"])
     try configuration.checkCompanions()
+    try configuration.checkExternalIssuer()
     if let subcommand {
       let call = Subcommand.Call(configuration: configuration, words: line.words, values: line.options)
       return .perform(subcommand, call)

@@ -29,6 +29,19 @@ package struct RelayConfiguration: Sendable {
   package var sessionLifetime = Duration.seconds(90 * 86_400)
 
   package var registration = Registration.open
+
+  /// The `iss` of another issuer's tokens that are exchanged for sessions here; empty: none are.
+  package var externalIssuer = ""
+  package var externalAudience = ""
+  package var externalJWKSFile: String?
+  package var externalJWKSURL = ""
+  package var externalAuthoritiesFile: String?
+  package var externalJWKSInterval = Duration.seconds(3600)
+  /// The least time between two looks at the issuer's keys. No setting: only tests have less time.
+  package var externalJWKSPause = Duration.seconds(5)
+  package var externalUsernameClaim = "preferred_username"
+  package var externalRegistration = ExternalRegistration.same
+
   package var passwordPasses = 2
   package var passwordMemoryKiB = 65_536
   package var passwordWorkers = 2
@@ -122,6 +135,15 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
   package init(host: String, port: UInt16) { (self.host, self.port) = (host, port) }
 
   package var description: String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+/// Whether people whom the other issuer names, and who have no account yet, get one.
+package enum ExternalRegistration: String, Sendable, CaseIterable {
+  /// As ``Registration`` says of anybody.
+  case same
+  /// The issuer's word is enough, whatever ``Registration`` says.
+  case open
+  case closed
 }
 
 /// Who may make an account.

@@ -51,7 +51,7 @@ package struct RelaySetting: Sendable {
     }
   }
 
-  package static let all = own + limits
+  package static let all = own + external + limits
 
   private static let own: [RelaySetting] = [
     RelaySetting(
@@ -268,9 +268,9 @@ package struct RelaySetting: Sendable {
 }
 
 extension RelaySetting {
-  private typealias Place<Value> = WritableKeyPath<RelayConfiguration, Value> & Sendable
+  typealias Place<Value> = WritableKeyPath<RelayConfiguration, Value> & Sendable
 
-  private static func text(
+  static func text(
     _ name: String, _ place: any Place<String>, _ documentation: String,
     where isValid: @escaping @Sendable (String) -> Bool = { !$0.isEmpty }
   ) -> RelaySetting {
@@ -283,7 +283,7 @@ extension RelaySetting {
   }
 
   /// Whether the text can stand in a token, which holds plain text only.
-  private static let isTokenText: @Sendable (String) -> Bool = { text in
+  static let isTokenText: @Sendable (String) -> Bool = { text in
     !text.isEmpty && text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f && $0 != 0x22 && $0 != 0x5c }
   }
 
@@ -301,7 +301,7 @@ extension RelaySetting {
   }
 
   /// The name of a file: `credential:NAME` is one of systemd's. A secret stands only in such a file.
-  private static func file(
+  static func file(
     _ name: String, _ place: any Place<String?>, _ documentation: String, isSecret: Bool = false
   ) -> RelaySetting {
     RelaySetting(
@@ -338,7 +338,7 @@ extension RelaySetting {
       }, get: { String($0[keyPath: place]) }, range: "\(range.lowerBound) to \(range.upperBound)")
   }
 
-  private static func duration(
+  static func duration(
     _ name: String, _ place: any Place<Duration>, _ seconds: ClosedRange<Int64>, _ documentation: String
   ) -> RelaySetting {
     RelaySetting(

@@ -38,6 +38,7 @@ enum Help {
     chat-cli asks on the terminal, or takes them from elsewhere:
 
       --password-file FILE, --password-fd N        the account's password, for register and login
+      --sso-token-file FILE, --sso-token-fd N      a single sign-on token instead; FILE may be - for standard input
       --passphrase-file FILE, --passphrase-fd N    the passphrase of the local store
       --key-file FILE                              a key instead of a passphrase; made, with mode 0600, by register
 

@@ -64,26 +64,27 @@ enum Terminal {
 
   private static let noTerminalHint = "give it by a file or a descriptor: see `chat-cli help secrets`"
 
-  /// Reads the first line of a descriptor: at most 4,096 bytes, without its line feed.
-  static func readSecret(from descriptor: Int32) throws(Failure) -> [UInt8] {
+  /// Reads the first line of a descriptor: at most so many bytes, without its line feed.
+  static func readSecret(from descriptor: Int32, limit: Int = 4096) throws(Failure) -> [UInt8] {
     var secret: [UInt8] = []
-    secret.reserveCapacity(4096)
+    // Not made larger while it is read: what is left behind would not be wiped.
+    secret.reserveCapacity(limit + 1)
     var byte: UInt8 = 0
-    while secret.count <= 4096 {
+    while secret.count <= limit {
       let count = read(descriptor, &byte, 1)
       if count < 0 && errno == EINTR { continue }
       guard count >= 0 else { throw Failure.usage("a secret could not be read from its file or descriptor") }
       if count == 0 || byte == UInt8(ascii: "\n") { return secret }
       secret.append(byte)
     }
-    throw Failure.usage("a secret is longer than 4096 bytes")
+    throw Failure.usage("a secret is longer than \(limit) bytes")
   }
 
-  static func readSecret(file path: String) throws(Failure) -> [UInt8] {
+  static func readSecret(file path: String, limit: Int = 4096) throws(Failure) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw Failure.usage("the file that should hold a secret cannot be opened") }
     defer { close(descriptor) }
-    return try readSecret(from: descriptor)
+    return try readSecret(from: descriptor, limit: limit)
   }
 
   /// All of standard input, up to `limit` bytes.

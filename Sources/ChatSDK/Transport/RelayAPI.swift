@@ -15,6 +15,21 @@ struct RelayAPI: Sendable {
 
   func logIn(_ request: LoginRequest) async throws -> SessionResponse { try await plain(.logIn, body: request) }
 
+  func register(_ request: ExternalRegisterRequest) async throws -> SessionResponse {
+    try await external { try await plain(.registerExternal, body: request) }
+  }
+
+  func logIn(_ request: ExternalLoginRequest) async throws -> SessionResponse {
+    try await external { try await plain(.logInExternal, body: request) }
+  }
+
+  /// A relay without another issuer, and one that is too old to know of any, say that there is nothing.
+  private func external(_ body: () async throws -> SessionResponse) async throws -> SessionResponse {
+    do { return try await body() } catch let error as ChatError where error.relayCode == .notFound {
+      throw ChatError(.noSignOn, underlying: error)
+    }
+  }
+
   func logOut() async throws { _ = try await authorized(.logOut) }
 
   func user(_ nameOrID: String) async throws -> UserResponse { try decode(try await authorized(.user, nameOrID)) }

@@ -16,6 +16,7 @@ final class API: HTTPHandler {
     let tokens: AccessTokens
     let authenticator: Authenticator
     let passwords: Passwords
+    let external: ExternalIssuer?
     let polls: PollBoard
     let counts: ConnectionCounts
     let presence: PresenceKeeper
@@ -43,7 +44,7 @@ final class API: HTTPHandler {
 
   /// All routes but the socket, by group.
   static let endpoints: [Route: Endpoint] = [
-    health, accounts, people, sessions, devices, keyPackages, rooms, joining, directory, log, welcomes, poll,
+    health, accounts, external, people, sessions, devices, keyPackages, rooms, joining, directory, log, welcomes, poll,
   ].reduce(into: [:]) { all, group in all.merge(group) { first, _ in first } }
 
   // MARK: Requests

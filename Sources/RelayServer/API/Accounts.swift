@@ -48,10 +48,7 @@ extension API {
       throw RelayError(.invalidRequest, "The phone number is not valid.")
     }
     let profile = try body.profile.map { body throws(RelayError) in try Self.checked(body) } ?? Profile()
-    let devices = try SignedDevices(body.deviceList.bytes)
-    guard devices.list.number == 1, devices.list.previous.isEmpty, devices.list.devices.count == 1 else {
-      throw RelayError(.invalidRequest, "An account begins with list number 1 of one device.")
-    }
+    let devices = try SignedDevices(first: body.deviceList.bytes)
     try services.throttles.register(from: visitor(of: call.request), now: now)
     // Before the costly hash: most refusals are of this kind. The store decides again. Where an invitation is asked for,
     // only whoever has a good one learns which names are taken.
@@ -63,7 +60,8 @@ extension API {
       id: devices.list.user, username: body.username, email: body.email.map(Self.lowercased), passwordHash: hash,
       role: AccountRole.user.rawValue, created: now)
     (account.phone, account.profile) = (body.phone, profile)
-    try await services.store.createAccount(account, devices: devices.record, invite: invite, identity: nil)
+    try await services.store.createAccount(
+      account, devices: devices.record, invite: invite, identity: nil, redeeming: nil)
     return try await beginSession(for: account, device: devices.list.devices[0].device, status: 201)
   }
 

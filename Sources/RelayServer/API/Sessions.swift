@@ -61,14 +61,15 @@ extension API {
   }
 
   /// Makes a session for a device of the account's list; `deviceUnknown` for others, which the store checks.
-  func beginSession(for account: AccountRecord, device: DeviceID, status: Int) async throws(RelayError) -> HTTPResponse
-  {
+  func beginSession(
+    for account: AccountRecord, device: DeviceID, status: Int, redeeming redemption: Redemption? = nil
+  ) async throws(RelayError) -> HTTPResponse {
     let now = services.now()
     let token = RefreshToken(session: Random.uint64() >> 1)
     let session = SessionRecord(
       id: token.session, user: account.id, device: device, refreshHash: token.hash, created: now,
       expires: now + services.configuration.sessionLifetime.wholeMilliseconds)
-    try await services.store.createSession(session)
+    try await services.store.createSession(session, redeeming: redemption)
     return try Self.json(answer(session, token, username: account.username, now: now), status: status)
   }
 

@@ -25,6 +25,14 @@ struct SignedDevices: Sendable {
     (self.list, self.encoded) = (list, encoded)
   }
 
+  /// The list of an account that begins.
+  init(first encoded: [UInt8]) throws(RelayError) {
+    try self.init(encoded)
+    guard list.number == 1, list.previous.isEmpty, list.devices.count == 1 else {
+      throw RelayError(.invalidRequest, "An account begins with list number 1 of one device.")
+    }
+  }
+
   var record: DeviceListRecord {
     DeviceListRecord(number: list.number, devices: list.devices.map(\.device), encoded: encoded)
   }

@@ -14,7 +14,7 @@ struct AdminVerb: Sendable {
     (self.name, self.parameters, self.body) = (name, parameters, body)
   }
 
-  static let all: [AdminVerb] = users + rooms + invites + keys + [auditLog]
+  static let all: [AdminVerb] = users + identities + rooms + invites + keys + [auditLog]
 
   /// The verb that the words begin with, and its parameters.
   static func find(_ words: [String]) throws(SubcommandFailure) -> (AdminVerb, [String]) {

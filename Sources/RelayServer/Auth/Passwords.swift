@@ -49,8 +49,9 @@ final class Passwords: Sendable {
   }
 
   /// Whether the password is right, and a better hash of it if the stored one was made with other parameters. Without
-  /// a stored hash the answer is no, after the same work.
+  /// a stored hash (``AccountRecord/noPassword`` is none) the answer is no, after the same work.
   func check(_ password: String, against stored: String?) async throws(RelayError) -> (isRight: Bool, better: String?) {
+    let stored = stored == AccountRecord.noPassword ? nil : stored
     let (parameters, reference) = (parameters, stored ?? dummy)
     return try await run {
       let bytes = Array(password.utf8)

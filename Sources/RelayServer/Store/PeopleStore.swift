@@ -10,9 +10,10 @@ package protocol PeopleStore: Sendable {
   ///
   /// An invitation (the hash of its token) is redeemed in the same transaction, so its uses are exact under any race;
   /// one that is unknown, used up, expired or revoked is `invitationInvalid`. An identity at another issuer that is linked
-  /// already is `usernameTaken`.
+  /// already is `identityInUse`; a token of that issuer is redeemed as by ``RelayStore/createSession(_:redeeming:)``.
   func createAccount(
-    _ account: AccountRecord, devices: DeviceListRecord, invite: [UInt8]?, identity: ExternalIdentity?
+    _ account: AccountRecord, devices: DeviceListRecord, invite: [UInt8]?, identity: ExternalIdentity?,
+    redeeming redemption: Redemption?
   ) async throws(RelayError)
   /// Accounts in the order of their names.
   func accounts(after username: String, state: AccountState?, limit: Int) async throws(RelayError) -> [AccountRecord]
@@ -32,8 +33,12 @@ package protocol PeopleStore: Sendable {
   // MARK: External identities
 
   func account(identity: ExternalIdentity) async throws(RelayError) -> AccountRecord?
-  /// `usernameTaken` if the identity is another account's.
-  func link(_ identity: ExternalIdentity, to user: UserID) async throws(RelayError)
+  func identities(of user: UserID) async throws(RelayError) -> [ExternalIdentity]
+  /// `identityInUse` if the identity is another account's.
+  func link(_ identity: ExternalIdentity, to user: UserID, _ act: AuditRecord) async throws(RelayError)
+  /// Takes the identity away and ends all sessions of the account, whose numbers are returned. `notFound` if it is not the
+  /// account's.
+  func unlink(_ identity: ExternalIdentity, from user: UserID, _ act: AuditRecord) async throws(RelayError) -> [UInt64]
 
   // MARK: Invitations
 
@@ -129,6 +134,19 @@ package struct ExternalIdentity: Sendable, Hashable {
   package var subject: String
 
   package init(issuer: String, subject: String) { (self.issuer, self.subject) = (issuer, subject) }
+}
+
+/// What is remembered of a token of another issuer that was exchanged for a session.
+package struct Redemption: Sendable, Hashable {
+  /// SHA-256 of what tells the token from all others.
+  package var hash: [UInt8]
+  package var now: UInt64
+  /// When it may be forgotten, since the token has expired.
+  package var expires: UInt64
+
+  package init(hash: [UInt8], now: UInt64, expires: UInt64) {
+    (self.hash, self.now, self.expires) = (hash, now, expires)
+  }
 }
 
 package struct InviteRecord: Sendable, Hashable {

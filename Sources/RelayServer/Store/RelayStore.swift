@@ -17,14 +17,16 @@ package protocol RelayStore: RoomStore, PeopleStore {
   func deviceList(of user: UserID) async throws(RelayError) -> DeviceListRecord?
   /// Replaces the list if `list.number` is one more than the stored one, else `deviceListConflict`. Sessions, key
   /// packages and Welcomes of devices that the new list lacks are deleted in the same transaction. A device id that
-  /// another account has is a `deviceListConflict` too, here and in ``createAccount(_:devices:invite:identity:)``.
+  /// another account has is a `deviceListConflict` too, here and in ``createAccount(_:devices:invite:identity:redeeming:)``.
   func replaceDeviceList(of user: UserID, with list: DeviceListRecord) async throws(RelayError)
   func updatePasswordHash(of user: UserID, to hash: String) async throws(RelayError)
 
   // MARK: Sessions
 
-  /// Refuses accounts that are not active with `accountDisabled`.
-  func createSession(_ session: SessionRecord) async throws(RelayError)
+  /// Refuses accounts that are not active with `accountDisabled`. A token of another issuer for which the session is given
+  /// is redeemed in the same transaction: one that was redeemed before is `externalTokenInvalid`, and one for which no session
+  /// began is not redeemed.
+  func createSession(_ session: SessionRecord, redeeming redemption: Redemption?) async throws(RelayError)
   /// Replaces the refresh token whose hash is `old`. A token that was replaced before ends its session. That token, one
   /// that is unknown and one of an expired session are all `sessionEnded`.
   ///
@@ -126,7 +128,11 @@ package protocol RelayStore: RoomStore, PeopleStore {
 
 extension RelayStore {
   package func createAccount(_ account: AccountRecord, devices: DeviceListRecord) async throws(RelayError) {
-    try await createAccount(account, devices: devices, invite: nil, identity: nil)
+    try await createAccount(account, devices: devices, invite: nil, identity: nil, redeeming: nil)
+  }
+
+  package func createSession(_ session: SessionRecord) async throws(RelayError) {
+    try await createSession(session, redeeming: nil)
   }
 
   package func commit(_ commit: NewCommit) async throws(RelayError) -> Appended {
@@ -142,7 +148,7 @@ package struct AccountRecord: Sendable, Hashable {
   package var id: UserID
   package var username: String
   package var email: String?
-  /// PHC text of Argon2id.
+  /// PHC text of Argon2id, or ``noPassword``.
   package var passwordHash: String
   package var role: String
   package var created: UInt64
@@ -153,6 +159,9 @@ package struct AccountRecord: Sendable, Hashable {
   package var presence = PresenceStatus.online
   package var showsPresence = true
   package var lastSeen: UInt64 = 0
+
+  /// Of accounts that log in with another issuer's tokens only: no password is right for it.
+  package static let noPassword = ""
 
   package init(id: UserID, username: String, email: String?, passwordHash: String, role: String, created: UInt64) {
     (self.id, self.username, self.email) = (id, username, email)

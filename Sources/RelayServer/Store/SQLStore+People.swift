@@ -4,9 +4,11 @@ extension SQLStore {
   // MARK: Accounts
 
   package func createAccount(
-    _ account: AccountRecord, devices: DeviceListRecord, invite: [UInt8]?, identity: ExternalIdentity?
+    _ account: AccountRecord, devices: DeviceListRecord, invite: [UInt8]?, identity: ExternalIdentity?,
+    redeeming redemption: Redemption?
   ) async throws(RelayError) {
     try await write {
+      if let redemption { try $0.redeem(redemption) }
       if let invite { try $0.redeem(invite, now: account.created) }
       try $0.createAccount(account, devices: devices)
       if let identity { try $0.link(identity, to: account.id) }
@@ -60,8 +62,24 @@ extension SQLStore {
     try await read { try $0.account(identity: identity) }
   }
 
-  package func link(_ identity: ExternalIdentity, to user: UserID) async throws(RelayError) {
-    try await write { try $0.link(identity, to: user) }
+  package func identities(of user: UserID) async throws(RelayError) -> [ExternalIdentity] {
+    try await read { try $0.identities(of: user) }
+  }
+
+  package func link(_ identity: ExternalIdentity, to user: UserID, _ act: AuditRecord) async throws(RelayError) {
+    try await write {
+      try $0.note(act)
+      try $0.link(identity, to: user)
+    }
+  }
+
+  package func unlink(
+    _ identity: ExternalIdentity, from user: UserID, _ act: AuditRecord
+  ) async throws(RelayError) -> [UInt64] {
+    try await write {
+      try $0.note(act)
+      return try $0.unlink(identity, from: user)
+    }
   }
 
   // MARK: Invitations

@@ -52,8 +52,11 @@ extension SQLStore {
 
   // MARK: Sessions
 
-  package func createSession(_ session: SessionRecord) async throws(RelayError) {
-    try await write { try $0.createSession(session) }
+  package func createSession(_ session: SessionRecord, redeeming redemption: Redemption?) async throws(RelayError) {
+    try await write {
+      if let redemption { try $0.redeem(redemption) }
+      try $0.createSession(session)
+    }
   }
 
   package func rotateSession(

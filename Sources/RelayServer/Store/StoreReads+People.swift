@@ -28,6 +28,15 @@ extension SQLConnection {
       """, AccountRecord.init(row:))
   }
 
+  func identities(of user: UserID) throws -> [ExternalIdentity] {
+    try query(
+      """
+      SELECT identity.issuer, identity.subject FROM account JOIN identity ON identity.account = account.key
+      WHERE account.id = \(user) ORDER BY identity.issuer, identity.subject
+      """
+    ) { row in ExternalIdentity(issuer: try row.text(0), subject: try row.text(1)) }
+  }
+
   func sessions(of user: UserID) throws -> [SessionRecord] {
     try query(
       "SELECT \(raw: SessionRecord.columns) WHERE account.id = \(user) ORDER BY session.created DESC, session.key",

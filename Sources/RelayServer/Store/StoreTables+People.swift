@@ -79,21 +79,6 @@ extension StoreTables {
     }
   }
 
-  // MARK: External identities
-
-  func link(_ identity: ExternalIdentity, to user: UserID) throws {
-    let account = try account(user)
-    let owner = try database.first(
-      "SELECT account FROM identity WHERE issuer = \(identity.issuer) AND subject = \(identity.subject)"
-    ) { try $0.integer(0) }
-    if owner == account { return }
-    try execute(
-      """
-      INSERT INTO identity (issuer, subject, account)
-      VALUES (\(identity.issuer), \(identity.subject), \(account))
-      """, ifTaken: RelayError(.usernameTaken, "The identity belongs to another account."))
-  }
-
   // MARK: Invitations
 
   func createInvite(_ invite: InviteRecord, hash: [UInt8]) throws -> InviteRecord {

@@ -270,6 +270,10 @@ enum FrozenSchema {
       shows_presence INTEGER NOT NULL DEFAULT 1,
       last_seen INTEGER NOT NULL DEFAULT 0
     ) STRICT;
+    CREATE TABLE redeemed_token (
+      hash BLOB PRIMARY KEY,
+      expires INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE relay (
       key INTEGER PRIMARY KEY CHECK (key = 1),
       incarnation INTEGER NOT NULL
@@ -338,6 +342,7 @@ enum FrozenSchema {
     CREATE INDEX key_package_of_device ON key_package (device, state, key);
     CREATE INDEX listing_by_name ON listing (folded, room);
     CREATE INDEX member_of_account ON member (account, room);
+    CREATE INDEX redeemed_token_by_end ON redeemed_token (expires);
     CREATE INDEX removal_of_account ON removal (account);
     CREATE INDEX retired_refresh_of_session ON retired_refresh (session, key);
     CREATE INDEX session_of_device ON session (device);

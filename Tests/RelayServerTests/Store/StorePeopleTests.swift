@@ -63,7 +63,8 @@ import Testing
       try await refusal {
         let person = StoreWorld.Person(user: StoreWorld.random(), device: StoreWorld.random(), name: name)
         try await world.store.createAccount(
-          StoreWorld.account(person), devices: StoreWorld.list(1, person.device), invite: hash, identity: nil)
+          StoreWorld.account(person), devices: StoreWorld.list(1, person.device), invite: hash, identity: nil,
+          redeeming: nil)
       }
     }
     _ = try await invite([1], uses: 3)
@@ -216,10 +217,10 @@ import Testing
     let (alice, bob) = (try await world.person("alice"), try await world.person("bob"))
     let identity = ExternalIdentity(issuer: "https://sso.example", subject: "1")
     #expect(try await world.store.account(identity: identity) == nil)
-    try await world.store.link(identity, to: alice.user)
-    try await world.store.link(identity, to: alice.user)
+    try await world.store.link(identity, to: alice.user, Self.act())
+    try await world.store.link(identity, to: alice.user, Self.act())
     #expect(try await world.store.account(identity: identity)?.id == alice.user)
-    #expect(try await refusal { try await world.store.link(identity, to: bob.user) } == .usernameTaken)
+    #expect(try await refusal { try await world.store.link(identity, to: bob.user, Self.act()) } == .identityInUse)
     #expect(try await world.store.account(identity: .init(issuer: "https://other.example", subject: "1")) == nil)
   }
 }

@@ -102,6 +102,9 @@ extension Schema {
     "RegisterRequest.username": .text(matching: "^[a-z0-9][a-z0-9._-]{2,31}$"),
     "RegisterRequest.deviceList": .text(
       matching: "^[A-Za-z0-9_-]+$", summary: "A SignedDeviceList, number 1, with one device, as base64url."),
+    "ExternalRegisterRequest.username": .text(matching: "^[a-z0-9][a-z0-9._-]{2,31}$"),
+    "ExternalRegisterRequest.deviceList": .text(
+      matching: "^[A-Za-z0-9_-]+$", summary: "A SignedDeviceList, number 1, with one device, as base64url."),
     "DeviceListRequest.deviceList": .text(
       matching: "^[A-Za-z0-9_-]+$", summary: "The next SignedDeviceList, as base64url."),
     "SendRequest.kind": .choice(of: [EntryKind.application.rawValue, EntryKind.proposal.rawValue]),

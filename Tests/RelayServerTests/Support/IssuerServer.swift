@@ -1,0 +1,64 @@
+import Foundation
+import Glibc
+import Synchronization
+import TestServers
+
+/// The web server of a single sign-on: see `Peers/issuer.py`.
+final class IssuerServer: Sendable {
+  let port: UInt16
+  private let folder: ServerFolder
+  private let arguments: [String]
+  private let process = Mutex<ServerProcess?>(nil)
+
+  /// - Parameter isSecure: serves TLS with a certificate of its own for `localhost`.
+  init(keys: String = TestIssuer.set(), isSecure: Bool = false, isRunning: Bool = true) throws {
+    folder = try ServerFolder()
+    port = try Loopback.freePort()
+    var arguments = [
+      Peer.root.appending(path: "Tests/RelayServerTests/Peers/issuer.py").path, folder.path, "\(port)",
+    ]
+    if isSecure {
+      let (certificate, key) = (folder.path + "/certificate.pem", folder.path + "/key.pem")
+      let openssl = try ServerProcess(
+        "openssl",
+        [
+          "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+          "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate,
+        ], name: "openssl", in: folder)
+      while !openssl.hasEnded { usleep(5000) }
+      arguments += [certificate, key]
+    }
+    self.arguments = arguments
+    try publish(keys)
+    if isRunning { try start() }
+  }
+
+  deinit { stop() }
+
+  var certificate: String { folder.path + "/certificate.pem" }
+
+  func url(_ path: String = "/jwks.json", host: String = "127.0.0.1", scheme: String = "http") -> String {
+    "\(scheme)://\(host):\(port)\(path)"
+  }
+
+  /// How often somebody asked.
+  var questions: Int { (try? Data(contentsOf: URL(fileURLWithPath: folder.path + "/count")).count) ?? 0 }
+
+  func publish(_ keys: String) throws {
+    try keys.write(toFile: folder.path + "/jwks.json", atomically: true, encoding: .utf8)
+  }
+
+  func start() throws {
+    let server = try ServerProcess("python3", arguments, name: "issuer", in: folder)
+    process.withLock { $0 = server }
+    try Loopback.wait(for: port)
+  }
+
+  func stop() {
+    let server = process.withLock { process in
+      defer { process = nil }
+      return process
+    }
+    server?.kill(SIGKILL)
+  }
+}
