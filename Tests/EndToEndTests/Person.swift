@@ -19,17 +19,23 @@ final class Person: Sendable {
   private let server: any AnyObject & Sendable
   private let count = Atomic<Int>(0)
 
+  /// Somebody who has no account yet.
+  ///
+  /// - Parameter server: what is to live as long as this person.
+  init(unregistered name: String, keeping server: any AnyObject & Sendable) throws {
+    (self.name, self.server) = (name, server)
+    folder = try TemporaryFolder()
+    password = "secret of \(name) \(UUID().uuidString)"
+  }
+
   convenience init(_ name: String, at relay: RelayProcess, invite: String? = nil) async throws {
     try await self.init(name, at: relay.url, invite: invite, keeping: relay)
   }
 
-  /// - Parameter server: what is to live as long as this person.
-  init(
+  convenience init(
     _ name: String, at url: String, _ options: String..., invite: String? = nil, keeping server: any AnyObject & Sendable
   ) async throws {
-    (self.name, self.server) = (name, server)
-    folder = try TemporaryFolder()
-    password = "secret of \(name) \(UUID().uuidString)"
+    try self.init(unregistered: name, keeping: server)
     let file = folder.path("password")
     try password.write(toFile: file, atomically: true, encoding: .utf8)
     var words = ["register", name, "--relay", url, "--key-file", folder.path("key"), "--password-file", file]
