@@ -64,7 +64,8 @@ import WireCodec
     #expect(proof.isValid(room: room, by: identity.device.signatureKey))
     #expect(!proof.isValid(room: other, by: identity.device.signatureKey))
     let leaf = CommitClaim.Leaf(
-      user: identity.user, device: identity.device.device, signatureKey: identity.device.signatureKey, invite: nil)
+      user: identity.user, device: identity.device.device, signatureKey: identity.device.signatureKey,
+      accountKey: identity.accountKey.publicKey, added: 0, invite: nil)
     let keys = InviteKeys(
       verifying: identity.device.signatureKey, sealing: [UInt8](repeating: 1, count: 32), madeBy: identity.user,
       expires: 0, uses: 0)

@@ -33,7 +33,8 @@ final class Person: Sendable {
   }
 
   convenience init(
-    _ name: String, at url: String, _ options: String..., invite: String? = nil, keeping server: any AnyObject & Sendable
+    _ name: String, at url: String, _ options: String..., invite: String? = nil,
+    keeping server: any AnyObject & Sendable
   ) async throws {
     try self.init(unregistered: name, keeping: server)
     let file = folder.path("password")
