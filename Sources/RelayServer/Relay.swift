@@ -64,28 +64,43 @@ package final class Relay: Sendable {
   package func start() async throws(RelayError) {
     guard running.withLock({ $0 == nil }) else { throw RelayError(.internalError, "the relay runs already") }
     let data = configuration.dataDirectory
+    let connections = try OpenFiles.connections(configuration)
     guard mkdir(data, 0o700) == 0 || errno == EEXIST else {
-      throw RelayError(.unavailable, "the data folder cannot be made")
+      throw RelayError(
+        .unavailable, "the data folder cannot be made", remedy: "the setting is data; the folder above it must be there"
+      )
     }
     let keys = try TokenKeyRing(file: data + "/token-keys")
     let store = try configuration.openStore(metrics: metrics)
     do {
-      let running = try await assemble(store, keys)
+      let running = try await assemble(store, keys, connections: connections)
       self.running.withLock { $0 = running }
       log.info("listening", ["port": running.port, "loops": running.loops.loops.count])
+      if connections < configuration.maxConnections {
+        if connections < 1000 {
+          log.warning("open files bound the connections: raise LimitNOFILE", ["connections": connections])
+        } else {
+          log.info("open files bound the connections", ["connections": connections])
+        }
+      }
+      if configuration.isOpenToTheNetwork {
+        log.warning("listening without TLS where others can reach it: set tls-certificate, or listen on loopback")
+      }
     } catch {
       await store.close()
       throw error
     }
   }
 
-  private func assemble(_ store: any RelayStore, _ keys: TokenKeyRing) async throws(RelayError) -> Running {
+  private func assemble(_ store: any RelayStore, _ keys: TokenKeyRing, connections: Int) async throws(RelayError)
+    -> Running
+  {
     let settings = configuration
     let tls = try makeTLS()
     let passwords = try Passwords(
       passes: settings.passwordPasses, memoryKiB: settings.passwordMemoryKiB, workers: settings.passwordWorkers,
       waiting: settings.passwordQueue, metrics: metrics)
-    let loops = EventLoopGroup(count: settings.loops > 0 ? settings.loops : sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    let loops = EventLoopGroup(count: settings.loopCount)
     let neighbours = try Neighbours(settings, store: store, metrics: metrics, log: sink)
     let bus = neighbours.bus
     let live = LiveSessions(store: store)
@@ -125,7 +140,7 @@ package final class Relay: Sendable {
         hubs: Dictionary(uniqueKeysWithValues: hubs.map { (ObjectIdentifier($0.loop), $0) }), timers: loops.loops[0],
         now: clock),
       log: Log("api", to: sink))
-    let server = HTTPServer(configuration: serverConfiguration(tls), loops: loops.loops, handler: api)
+    let server = HTTPServer(configuration: serverConfiguration(tls, connections), loops: loops.loops, handler: api)
     let admin: AdminSocket
     do throws(RelayError) {
       admin = try adminSocket(
@@ -159,7 +174,7 @@ package final class Relay: Sendable {
       passwords.close()
       await loops.shutdown()
       if let error = error as? RelayError { throw error }
-      throw RelayError(.unavailable, "the address cannot be listened on")
+      throw RelayError(cannotListen: error, remedy: "the setting is listen; `ss -ltnp` shows who listens where")
     }
   }
 
@@ -170,14 +185,14 @@ package final class Relay: Sendable {
   private func makeTLS() throws(RelayError) -> TLSServerContext? {
     guard let certificate = configuration.tlsCertificateFile, let key = configuration.tlsKeyFile else { return nil }
     do { return try TLSServerContext(certificateFile: certificate, keyFile: key) } catch {
-      throw RelayError(.unavailable, "the TLS certificate or its key cannot be used")
+      throw RelayError(.unavailable, error.text, remedy: "the settings are tls-certificate and tls-key")
     }
   }
 
-  private func serverConfiguration(_ tls: TLSServerContext?) -> HTTPServer.Configuration {
+  private func serverConfiguration(_ tls: TLSServerContext?, _ connections: Int) -> HTTPServer.Configuration {
     var server = HTTPServer.Configuration()
     (server.host, server.port, server.tls) = (configuration.host, configuration.port, tls)
-    server.maxConnections = configuration.maxConnections
+    server.maxConnections = connections
     server.maxConnectionsPerAddress = configuration.connectionsPerAddress
     server.trustedProxies = configuration.trustedProxies
     server.maxHeadBytes = configuration.maxHeadBytes

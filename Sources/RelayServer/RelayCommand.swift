@@ -20,8 +20,17 @@ package enum RelayCommand: Sendable {
     _ arguments: [String], environment: [String: String], readFile: (String) -> String?
   ) throws(ConfigurationError) -> RelayCommand {
     var rest = arguments[...]
-    let subcommand = try subcommand(&rest)
     var line = Line()
+    switch rest.first {
+    case "help": return .help(try help(about: rest.dropFirst().first))
+    case "version": return .version
+    case "serve": rest.removeFirst()
+    case "check-config":
+      rest.removeFirst()
+      line.isCheck = true
+    default: break
+    }
+    let subcommand = rest.startIndex == arguments.startIndex ? try subcommand(&rest) : nil
     while let argument = rest.popFirst() {
       switch argument {
       case "--help", "-h": return .help(subcommand?.helpText ?? helpText)
@@ -35,18 +44,18 @@ package enum RelayCommand: Sendable {
 
     var configuration = RelayConfiguration()
     if let file = line.file ?? environment["KIN_RELAY_CONFIG"] {
-      guard let text = readFile(file) else { throw ConfigurationError("cannot read the configuration file") }
+      guard let text = readFile(file) else {
+        throw ConfigurationError(
+          "cannot read the configuration file",
+          hint:
+            "--config or KIN_RELAY_CONFIG names it: is it there, may this user read it, is it text of less than 1 MiB?")
+      }
       try configuration.apply(file: text)
     }
     try configuration.apply(environment: environment)
     for (setting, value) in line.settings { try setting.take(value, into: &configuration, at: setting.flag) }
     try configuration.findCredentials(in: environment["CREDENTIALS_DIRECTORY"])
-    guard (configuration.tlsCertificateFile == nil) == (configuration.tlsKeyFile == nil) else {
-      throw ConfigurationError("tls-certificate and tls-key go together")
-    }
-    guard configuration.postgresURLFile == nil || configuration.postgresService == nil else {
-      throw ConfigurationError("postgres-url-file and postgres-service exclude each other")
-    }
+    try configuration.checkCompanions()
     if let subcommand {
       let call = Subcommand.Call(configuration: configuration, words: line.words, values: line.options)
       return .perform(subcommand, call)
@@ -58,12 +67,26 @@ package enum RelayCommand: Sendable {
   private static func subcommand(_ rest: inout ArraySlice<String>) throws(ConfigurationError) -> Subcommand? {
     guard let name = rest.first, !name.hasPrefix("-") else { return nil }
     rest.removeFirst()
-    if name == "serve" { return nil }
-    guard let subcommand = Subcommand.named(name) else {
-      let names = ["serve"] + Subcommand.all.map(\.name)
-      throw ConfigurationError("unknown command \(printable(name))\(Nearest.question(name, among: names))")
-    }
+    guard let subcommand = Subcommand.named(name) else { throw unknown(command: name) }
     return subcommand
+  }
+
+  private static func unknown(command name: String) -> ConfigurationError {
+    let names = ["serve", "check-config", "help", "version"] + Subcommand.all.map(\.name)
+    return ConfigurationError(
+      "unknown command \(printable(name))\(Nearest.question(name, among: names))",
+      hint: "relay-server help lists the commands and the settings")
+  }
+
+  /// The help on a command or a setting, or on all.
+  private static func help(about topic: String?) throws(ConfigurationError) -> String {
+    guard let topic, topic != "serve", topic != "check-config" else { return helpText }
+    if let subcommand = Subcommand.named(topic) { return subcommand.helpText }
+    if let setting = RelaySetting.named(topic.hasPrefix("--") ? topic.dropFirst(2) : topic[...]) {
+      return "\(setting.explanation)\nFlag \(setting.flag), variable \(setting.variable)"
+        + (setting.defaultText.isEmpty ? "" : ", default \(setting.defaultText)")
+    }
+    throw unknown(command: topic)
   }
 
   /// What was read from the command line so far.
@@ -113,11 +136,13 @@ package enum RelayCommand: Sendable {
   package static var helpText: String {
     var text = """
       usage: relay-server [serve] [--config FILE] [--KEY VALUE ...]
+             relay-server check-config [--config FILE] [--KEY VALUE ...]
+             relay-server help [COMMAND|KEY]
 
       Relays end-to-end encrypted messages that it cannot read.
 
         --config FILE        read settings from FILE: lines of `key = value`, `#` begins a comment
-        --check-config       check the settings and the files that they name, print what is in force, and exit
+        --check-config       as check-config: check the settings and the files that they name, print what is in force, and exit
         --print-config-doc   print the table of settings as Markdown
         --print-openapi      print the OpenAPI document of the HTTP interface
         --version, --help
@@ -146,7 +171,9 @@ package enum RelayCommand: Sendable {
 /// Why settings are not usable: a text for the operator that holds no values.
 package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConvertible {
   package let description: String
-  init(_ description: String) { self.description = description }
+  /// What helps, if it is more than the list of all settings.
+  package let hint: String?
+  init(_ description: String, hint: String? = nil) { (self.description, self.hint) = (description, hint) }
 }
 
 extension RelayConfiguration {
@@ -167,6 +194,23 @@ extension RelayConfiguration {
       guard seen.insert(name).inserted else { throw ConfigurationError("line \(index + 1): \(name) is set twice") }
       let value = RelaySetting.trim(line[line.index(after: equals)...])
       try setting.take(value, into: &self, at: "line \(index + 1): \(name)")
+    }
+  }
+
+  /// Refuses settings that mean nothing without others: what was forgotten would otherwise be noticed too late.
+  fileprivate func checkCompanions() throws(ConfigurationError) {
+    guard (tlsCertificateFile == nil) == (tlsKeyFile == nil) else {
+      throw ConfigurationError("tls-certificate and tls-key go together")
+    }
+    guard postgresURLFile == nil || postgresService == nil else {
+      throw ConfigurationError("postgres-url-file and postgres-service exclude each other")
+    }
+    guard store == .postgres || (postgresURLFile == nil && postgresService == nil) else {
+      throw ConfigurationError(
+        "a PostgreSQL database is named, but the store is sqlite", hint: "set store = postgres, or remove its address")
+    }
+    guard redisAddress != nil || (redisPasswordFile == nil && redisAuthoritiesFile == nil && redisUser.isEmpty) else {
+      throw ConfigurationError("there are settings for Redis, but no redis-address", hint: "set redis-address")
     }
   }
 

@@ -1,3 +1,4 @@
+import Glibc
 package import Networking
 package import Observability
 
@@ -97,6 +98,15 @@ package struct RelayConfiguration: Sendable {
   package var shutdownTimeout = Duration.seconds(10)
 
   package init() {}
+
+  /// How many event loops that makes.
+  var loopCount: Int { loops > 0 ? loops : max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+
+  /// Whether tokens would go through a network in the clear: nothing says that a proxy speaks TLS before it.
+  var isOpenToTheNetwork: Bool {
+    tlsCertificateFile == nil && trustedProxies.isEmpty
+      && !["127.0.0.0/8", "::1"].contains { AddressRange($0)?.contains(host) ?? false }
+  }
 
   /// Whether other relays may use the same store.
   package var sharesStore: Bool { redisAddress != nil || store == .postgres }

@@ -9,6 +9,8 @@ package struct RelaySetting: Sendable {
   let set: @Sendable (inout RelayConfiguration, String) -> Bool
   let get: @Sendable (RelayConfiguration) -> String
   var kind = Kind.plain
+  /// Which numbers or times it takes, for whoever gave another.
+  var range: String?
 
   /// What the value names.
   enum Kind: Sendable { case plain, file, secretFile, folder }
@@ -29,8 +31,13 @@ package struct RelaySetting: Sendable {
     guard !Self.holdsPassword(value) else {
       throw ConfigurationError("\(place): holds a password; secrets stand only in files of their own")
     }
-    guard set(&configuration, value) else { throw ConfigurationError("\(place): not a valid value") }
+    guard set(&configuration, value) else {
+      throw ConfigurationError("\(place): not a valid value", hint: explanation)
+    }
   }
+
+  /// What it is for, and which values it takes.
+  var explanation: String { "\(name): \(documentation)" + (range.map { " From \($0)." } ?? "") }
 
   /// Whether the text has a password in it: as `scheme://user:password@host`, or as `password=` among other words.
   static func holdsPassword(_ text: String) -> Bool {
@@ -325,7 +332,7 @@ extension RelaySetting {
         guard let value = Int(text), range.contains(value) else { return false }
         configuration[keyPath: place] = value
         return true
-      }, get: { String($0[keyPath: place]) })
+      }, get: { String($0[keyPath: place]) }, range: "\(range.lowerBound) to \(range.upperBound)")
   }
 
   private static func duration(
@@ -341,7 +348,8 @@ extension RelaySetting {
         guard !isTooBig, seconds.contains(value) else { return false }
         configuration[keyPath: place] = .seconds(value)
         return true
-      }, get: { "\($0[keyPath: place].components.seconds)s" })
+      }, get: { "\($0[keyPath: place].components.seconds)s" },
+      range: "\(seconds.lowerBound)s to \(seconds.upperBound)s")
   }
 
   private static func address(_ text: String) -> (host: String, port: UInt16)? {

@@ -20,8 +20,8 @@ package struct StorageError: Error, Equatable, Sendable, CustomStringConvertible
     package static let full = Code(text: "the disk is full", number: 4)
     /// Reading, writing or syncing failed.
     package static let io = Code(text: "input or output failed", number: 5)
-    /// The file cannot be opened or created: check path and permissions.
-    package static let cannotOpen = Code(text: "the file cannot be opened", number: 6)
+    /// The file cannot be opened or created, or the server not be reached: check path and permissions.
+    package static let cannotOpen = Code(text: "the database cannot be opened", number: 6)
     /// The file or its folder may not be written.
     package static let readOnly = Code(text: "the database is read-only", number: 7)
     /// A value that must be unique exists already.

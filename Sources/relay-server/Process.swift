@@ -5,6 +5,13 @@ import RelayServer
 /// What ties the relay to its process.
 enum Process {
   static func serve(_ configuration: RelayConfiguration) async -> Int32 {
+    // A file that may not grow is a full disk, not a reason to die.
+    signal(SIGXFSZ, SIG_IGN)
+    OpenFiles.raise()
+    do {
+      // Before the first event loop, which cannot be without them.
+      _ = try OpenFiles.connections(configuration)
+    } catch { return complain(of: error) }
     LogSink.standard.level = configuration.logLevel
     LogSink.standard.format = configuration.logFormat
     // Before the relay listens: a signal that comes early must not be lost.
@@ -13,8 +20,7 @@ enum Process {
     do {
       try await relay.start()
     } catch {
-      complain("relay-server: error: \(error.title)\n")
-      return error.isOurFault ? 2 : 3
+      return complain(of: error)
     }
     let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
     print("listening on \(host):\(relay.port)")
@@ -31,6 +37,13 @@ enum Process {
     await relay.drain { for await order in orders where order == .stop { break } }
     await relay.shutdown()
     return 0
+  }
+
+  /// Says why the relay cannot start. Returns the exit code that goes with it.
+  private static func complain(of error: RelayError) -> Int32 {
+    complain("relay-server: error: \(error.title)\n")
+    if let remedy = error.remedy { complain("hint: \(remedy)\n") }
+    return error.isOurFault ? 2 : 3
   }
 
   /// Ends the process unless the files that the settings name can be used and are as closed as they must be.

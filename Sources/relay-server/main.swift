@@ -7,12 +7,19 @@ import RelayServer
 /// 5 refused.
 umask(0o077)
 
+/// Ends the process without running what libraries do at the end: libuv's would take its signal pipe from under the
+/// event loop, which lives as long as the process and would abort it.
+func leave(_ code: Int32) -> Never {
+  fflush(nil)
+  _exit(code)
+}
+
 let command: RelayCommand
 do {
   command = try RelayCommand.parse(
     Array(CommandLine.arguments.dropFirst()), environment: Process.environment, readFile: Process.text(ofFile:))
 } catch {
-  Process.complain("relay-server: error: \(error)\nhint: relay-server --help lists the settings\n")
+  Process.complain("relay-server: error: \(error)\nhint: \(error.hint ?? "relay-server help lists the settings")\n")
   exit(1)
 }
 
@@ -24,8 +31,8 @@ case .printOpenAPI: print(OpenAPIDocument.text, terminator: "")
 case .checkConfiguration(let configuration):
   Process.requireFiles(of: configuration)
   print(configuration.effectiveText, terminator: "")
-case .perform(let subcommand, let call): exit(await subcommand.run(call, complain: Process.complain))
+case .perform(let subcommand, let call): leave(await subcommand.run(call, complain: Process.complain))
 case .serve(let configuration):
   Process.requireFiles(of: configuration)
-  exit(await Process.serve(configuration))
+  leave(await Process.serve(configuration))
 }

@@ -1,6 +1,7 @@
 import Networking
-import RelayServer
 import Testing
+
+@testable import RelayServer
 
 struct ConfigurationTests {
   static func run(
@@ -53,6 +54,9 @@ struct ConfigurationTests {
     #expect(Self.error(["--registration", "maybe"]) == "--registration: not a valid value")
     #expect(Self.error(["--tls-key", "x"]) == "tls-certificate and tls-key go together")
     #expect(Self.error(["stray"]) == "unknown command stray")
+    #expect(Self.error(["chek-config"]) == "unknown command chek-config (did you mean check-config?)")
+    #expect(Self.error(["--postgres-service", "kin"]).hasPrefix("a PostgreSQL database is named, but"))
+    #expect(Self.error(["--redis-user", "kin"]).hasSuffix("but no redis-address"))
     #expect(Self.error(["sevre"]) == "unknown command sevre (did you mean serve?)")
     #expect(Self.error(["serve", "stray"]).hasPrefix("unexpected argument"))
     #expect(Self.error(["--lisetn", "x"]) == "unknown flag --lisetn (did you mean --listen?)")
@@ -127,10 +131,25 @@ struct ConfigurationTests {
       case .version = try RelayCommand.parse(["--version"], environment: [:], readFile: { _ in nil }),
       case .printConfigurationDocumentation = try RelayCommand.parse(
         ["--print-config-doc"], environment: [:], readFile: { _ in nil }),
-      case .checkConfiguration = try RelayCommand.parse(["--check-config"], environment: [:], readFile: { _ in nil })
+      case .checkConfiguration = try RelayCommand.parse(["--check-config"], environment: [:], readFile: { _ in nil }),
+      case .checkConfiguration(let checked) = try RelayCommand.parse(
+        ["check-config", "--loops", "3"], environment: [:], readFile: { _ in nil }),
+      case .version = try RelayCommand.parse(["version"], environment: [:], readFile: { _ in nil })
     else {
       Issue.record("a command is not known")
       return
     }
+    #expect(checked.loops == 3)
+    func help(_ words: String...) throws -> String {
+      guard case .help(let text) = try RelayCommand.parse(["help"] + words, environment: [:], readFile: { _ in nil })
+      else { return "none" }
+      return text
+    }
+    #expect(try help() == RelayCommand.helpText)
+    for subcommand in Subcommand.all { #expect(try help(subcommand.name) == subcommand.helpText) }
+    for setting in RelaySetting.all {
+      #expect(try help(setting.name).contains(setting.variable) && help(setting.flag) == help(setting.name))
+    }
+    #expect(throws: ConfigurationError.self) { try help("nothing") }
   }
 }

@@ -50,14 +50,10 @@ extension Subcommand {
     }
     let store: any RelayStore
     let keys: TokenKeyRing
-    do {
+    do throws(RelayError) {
       keys = try TokenKeyRing(file: data + "/token-keys")
       store = try configuration.openStore(metrics: Metrics())
-    } catch {
-      throw SubcommandFailure(
-        "the store or the token keys cannot be opened", hint: "does the relay run as another user?",
-        exitCode: SubcommandFailure.environment)
-    }
+    } catch { throw SubcommandFailure(error) }
     let admin = Admin(
       store: store, bus: nil, keys: keys, tokenLifetime: configuration.accessTokenLifetime.wholeMilliseconds,
       now: Relay.wallClock)

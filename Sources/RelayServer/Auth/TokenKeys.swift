@@ -53,7 +53,11 @@ struct TokenKeys: Sendable {
   static func load(file path: String) throws(RelayError) -> TokenKeys {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
     if descriptor < 0 {
-      guard errno == ENOENT else { throw RelayError(.unavailable, "the token key file cannot be opened") }
+      guard errno == ENOENT else {
+        throw RelayError(
+          .unavailable, "the token key file cannot be opened",
+          remedy: "token-keys in the data folder must belong to the user that the relay runs as, and be no link")
+      }
       let made = TokenKeys(signing: .generate())
       try made.write(to: path, flags: O_EXCL)
       return made
@@ -72,7 +76,11 @@ struct TokenKeys: Sendable {
       guard (2...3).contains(words.count), words[0] == "ed25519", let seed = Base64URL(text: words[1]),
         seed.bytes.count == 32, let key = try? SigningKey(seed: Secret(copying: seed.bytes)),
         words.count == 2 || (UInt64(words[2]) != nil && !keys.isEmpty)
-      else { throw RelayError(.unavailable, "the token key file is damaged") }
+      else {
+        throw RelayError(
+          .unavailable, "the token key file is damaged",
+          remedy: "copy it again from another relay or a backup; without it a new one is made, and clients refresh")
+      }
       keys.append(Key(key, until: words.count == 3 ? UInt64(words[2]) : nil))
     }
     guard let signing = keys.first else { throw RelayError(.unavailable, "the token key file holds no key") }
@@ -108,7 +116,9 @@ struct TokenKeys: Sendable {
     let bytes = Array(text.utf8)
     guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0 else {
       unlink(path)
-      throw RelayError(.unavailable, "the token key file cannot be written")
+      throw RelayError(
+        .unavailable, "the token key file cannot be written",
+        remedy: "is the disk of the data folder full, or its quota used up?")
     }
   }
 }

@@ -62,7 +62,11 @@ final class Throttle: Sendable {
         let amount = min(amount, burst)
         if state.buckets.count >= Self.capacity { makeRoom(&state, now) }
         var bucket = refilled(state.buckets[key], state.part, now)
-        guard bucket.level >= amount else { return wait(amount - bucket.level, state.part) }
+        guard bucket.level >= amount else {
+          // It is there already, or it would be full; what it is now counts from now.
+          state.buckets[key] = bucket
+          return wait(amount - bucket.level, state.part)
+        }
         bucket.level -= amount
         if state.isShared {
           if bucket.unreported == 0 { state.touched.append(key) }
@@ -77,8 +81,10 @@ final class Throttle: Sendable {
   func check(_ key: Key, now: UInt64) throws(RelayError) {
     try refuse(
       state.withLock { state in
-        let level = refilled(state.buckets[key], state.part, now).level
-        return level >= 1 ? nil : wait(1 - level, state.part)
+        guard let known = state.buckets[key] else { return nil }
+        let bucket = refilled(known, state.part, now)
+        state.buckets[key] = bucket
+        return bucket.level >= 1 ? nil : wait(1 - bucket.level, state.part)
       })
   }
 
@@ -94,8 +100,9 @@ final class Throttle: Sendable {
     guard var bucket else { return Bucket(level: burst, updated: now) }
     if now > bucket.updated {
       bucket.level = min(burst, bucket.level + Double(now - bucket.updated) / 1000 * perSecond * part)
-      bucket.updated = now
     }
+    // A clock that was set back gives nothing, and keeps nobody waiting until it is where it was.
+    bucket.updated = now
     return bucket
   }
 

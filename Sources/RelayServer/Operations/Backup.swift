@@ -164,9 +164,17 @@ struct Backup {
 extension Subcommand {
   static let backup = Subcommand(
     "backup", "Copies the relay's SQLite database into one file, while the relay serves, and verifies the copy.",
-    options: [Option("to", "FILE", "Where to write the copy; made with mode 0600, and never over another file.")]
+    options: [
+      Option(
+        "to", "FILE", "Where to write the copy; made with mode 0600, and never over another file.", isRequired: true)
+    ]
   ) { call async throws(SubcommandFailure) in
     let path = try call.required("to")
+    guard call.configuration.store == .sqlite else {
+      throw SubcommandFailure(
+        "this copies a SQLite database, and the settings say store = postgres",
+        hint: "pg_dump copies that one: docs/operations.md, Backing PostgreSQL up", exitCode: SubcommandFailure.usage)
+    }
     let (_, contents) = try Backup.make(of: call.configuration.dataDirectory, to: path)
     call.print(contents)
     call.print("token-keys left-out")
@@ -175,7 +183,7 @@ extension Subcommand {
   static let restore = Subcommand(
     "restore", "Verifies a copy, and makes it the database of a data folder that has none.",
     options: [
-      Option("from", "FILE", "The copy, as `backup` made it."),
+      Option("from", "FILE", "The copy, as `backup` made it.", isRequired: true),
       Option("verify", nil, "Only verify the copy; the data folder is not looked at."),
     ]
   ) { call async throws(SubcommandFailure) in
@@ -183,6 +191,12 @@ extension Subcommand {
     if call.has("verify") {
       call.print(try backup.verify())
     } else {
+      guard call.configuration.store == .sqlite else {
+        throw SubcommandFailure(
+          "this restores a SQLite database, and the settings say store = postgres",
+          hint: "pg_restore does it there: docs/operations.md, Backing PostgreSQL up", exitCode: SubcommandFailure.usage
+        )
+      }
       call.print(try backup.restore(to: call.configuration.dataDirectory))
     }
   }

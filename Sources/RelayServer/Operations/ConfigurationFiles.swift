@@ -1,4 +1,5 @@
 import Glibc
+import Networking
 
 extension RelayConfiguration {
   /// Puts the path of systemd's credential into settings that say `credential:NAME` where a file's name is expected.
@@ -20,6 +21,30 @@ extension RelayConfiguration {
   /// What the operator has to mend about the files that the settings name, each with its setting and never with its
   /// content; none if all is well.
   package var fileFindings: [String] {
+    let outside = outsideFindings
+    return outside.isEmpty ? insideFindings : outside
+  }
+
+  /// What is wrong inside files that can be read.
+  private var insideFindings: [String] {
+    var findings: [String] = []
+    if let tlsCertificateFile, let tlsKeyFile {
+      do { _ = try TLSServerContext(certificateFile: tlsCertificateFile, keyFile: tlsKeyFile) } catch {
+        findings.append("tls-certificate and tls-key: \(error.text)")
+      }
+    }
+    if let redisAuthoritiesFile {
+      do { _ = try TLSClientContext(trustedCertificates: redisAuthoritiesFile) } catch {
+        findings.append("redis-authorities: \(error.text)")
+      }
+    }
+    if store == .postgres {
+      do { _ = try postgresServer() } catch { findings.append("\(error.title)") }
+    }
+    return findings
+  }
+
+  private var outsideFindings: [String] {
     RelaySetting.all.compactMap { setting in
       let path = setting.get(self)
       guard !path.isEmpty else { return nil }

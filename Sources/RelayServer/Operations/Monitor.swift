@@ -60,7 +60,8 @@ final class Monitor: Sendable {
       (configuration.maxConnections, configuration.maxBodyBytes) = (64, 0)
       let server = HTTPServer(configuration: configuration, loops: [loop], handler: MetricsPage(metrics: metrics))
       do { port = try await server.start().port } catch {
-        throw RelayError(.unavailable, "the address of the metrics cannot be listened on")
+        throw RelayError(
+          cannotListen: error, remedy: "the setting is metrics-listen; `ss -ltnp` shows who listens where")
       }
       state.withLock { $0.server = server }
     }

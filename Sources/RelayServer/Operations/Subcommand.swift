@@ -9,9 +9,10 @@ package struct Subcommand: Sendable {
     let name: String
     let value: String?
     let documentation: String
+    let isRequired: Bool
 
-    init(_ name: String, _ value: String? = nil, _ documentation: String) {
-      (self.name, self.value, self.documentation) = (name, value, documentation)
+    init(_ name: String, _ value: String? = nil, _ documentation: String, isRequired: Bool = false) {
+      (self.name, self.value, self.documentation, self.isRequired) = (name, value, documentation, isRequired)
     }
   }
 
@@ -32,7 +33,7 @@ package struct Subcommand: Sendable {
   }
 
   /// Every verb but `serve`.
-  package static let all: [Subcommand] = [.admin, .backup, .restore]
+  package static let all: [Subcommand] = [.admin, .backup, .restore, .schema]
 
   package static func named(_ name: some StringProtocol) -> Subcommand? { all.first { $0.name == name } }
 
@@ -51,7 +52,10 @@ package struct Subcommand: Sendable {
   package var helpText: String {
     var text = "usage: relay-server \(name)"
     if !words.isEmpty { text += " \(words)" }
-    for option in options { text += option.value.map { " --\(option.name) \($0)" } ?? " [--\(option.name)]" }
+    for option in options {
+      let usage = "--\(option.name)" + (option.value.map { " \($0)" } ?? "")
+      text += option.isRequired ? " \(usage)" : " [\(usage)]"
+    }
     text += " [--config FILE] [--KEY VALUE ...]\n\n\(summary)\n\n"
     for option in options {
       text += "  --\(option.name)\(option.value.map { " \($0)" } ?? "")\n      \(option.documentation)\n"
@@ -129,7 +133,7 @@ package struct SubcommandFailure: Error, Sendable, CustomStringConvertible {
       case .unavailable: Self.environment
       default: Self.refused
       }
-    self.init("\(error.title)", exitCode: exitCode)
+    self.init("\(error.title)", hint: error.remedy.map { "\($0)" }, exitCode: exitCode)
   }
 
   package var description: String { text }

@@ -1,3 +1,4 @@
+import Glibc
 import Observability
 import RelayProtocol
 
@@ -12,12 +13,28 @@ struct Sweeper: Sendable {
 
   /// Returns when its task is cancelled.
   func run() async {
+    var guardian = ClockGuard()
     while !Task.isCancelled {
-      do throws(RelayError) { try await sweep() } catch {
-        // The store has said why; the next round begins where this one did.
-        log.warning("sweep not finished", ["code": error.code.number])
+      switch guardian.look(wall: now(), steady: Self.steady) {
+      case .sound: await round()
+      case .held: break
+      case .jumped: log.warning("the clock jumped ahead: nothing is erased until it is set right, or for a day")
       }
       try? await Task.sleep(for: interval)
+    }
+  }
+
+  /// Milliseconds that go on while the machine sleeps.
+  private static var steady: UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_BOOTTIME, &time)
+    return UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
+  }
+
+  private func round() async {
+    do throws(RelayError) { try await sweep() } catch {
+      // The store has said why; the next round begins where this one did.
+      log.warning("sweep not finished", ["code": error.code.number])
     }
   }
 

@@ -307,7 +307,8 @@ extension StorageError {
       case "40001", "40P01", "55P03", "57014", "0A000": .busy
       case "53100": .full
       case "53200": .outOfMemory
-      case "25006": .readOnly
+      // A standby, or a role that may not.
+      case "25006", "42501": .readOnly
       case "XX001", "XX002": .corrupt
       default:
         switch state.prefix(2) {

@@ -133,6 +133,10 @@ final class PostgresSession {
           }
           usleep(pause)
           pause = min(pause * 2, 200_000)
+        case .readOnly:
+          // This server is a standby now, or was told to be: the next attempt asks for one that can be written.
+          connection.disconnect()
+          throw fault
         default: throw fault
         }
       }

@@ -9,6 +9,15 @@ package struct PostgresSettings: Sendable {
 
   package init(_ text: String) { self.text = text }
 
+  /// Whether libpq can read it; a word alone is the name of a database.
+  var isWellFormed: Bool {
+    guard let options = PQconninfoParse(text, nil) else {
+      return !text.contains(where: { $0.isWhitespace || $0 == "=" || $0 == "/" })
+    }
+    PQconninfoFree(options)
+    return true
+  }
+
   /// What holds unless the operator says otherwise: a server that is gone is noticed within half a minute.
   private static let defaults = [
     ("application_name", "kin-relay"), ("connect_timeout", "10"), ("keepalives_idle", "10"),

@@ -29,8 +29,9 @@ struct ThrottleTests {
     #expect(Self.taken(9, throttle, key, now: 499) == 0)
     #expect(Self.taken(9, throttle, key, now: 1500) == 3)
     #expect(Self.taken(9, throttle, key, now: 1_000_000) == 5)
-    // A clock that goes back gives nothing.
+    // A clock that goes back gives nothing, and does not have to come to where it was before there is something again.
     #expect(Self.taken(9, throttle, key, now: 10) == 0)
+    #expect(Self.taken(9, throttle, key, now: 1010) == 2)
   }
 
   @Test func countsAmountsAndLetsTheLargestThroughAlone() throws {

@@ -19,7 +19,9 @@ struct ConfigurationFilesTests {
     #expect(configuration.fileFindings.isEmpty)
     configuration.tlsCertificateFile = try make("certificate", 0o644)
     configuration.tlsKeyFile = try make("key", 0o640)
-    #expect(configuration.fileFindings.isEmpty)
+    // Nothing against the files as such; what stands in them is looked at then.
+    let unreadable = "tls-certificate and tls-key: the certificate file cannot be read as a PEM chain"
+    #expect(configuration.fileFindings == [unreadable])
 
     for mode: mode_t in [0o604, 0o644, 0o601, 0o602, 0o666] {
       chmod(folder + "/key", mode)
@@ -72,7 +74,11 @@ struct ConfigurationFilesTests {
   @Test func theProgramRefusesAKeyThatAnybodyCanRead() async throws {
     let folder = try RelayFixture.temporaryFolder()
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    for name in ["key", "certificate"] { try Data("x".utf8).write(to: URL(fileURLWithPath: folder + "/" + name)) }
+    let made = try await Peer.run([
+      "openssl", "req", "-x509", "-days", "2", "-subj", "/CN=kin", "-newkey", "ec", "-pkeyopt",
+      "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", folder + "/key", "-out", folder + "/certificate",
+    ])
+    #expect(made.exit == 0, "\(made.output)")
     chmod(folder + "/key", 0o644)
     let arguments = [
       RelayProgram.path, "--data", folder + "/data", "--listen", "127.0.0.1:0", "--tls-key", folder + "/key",
@@ -86,5 +92,13 @@ struct ConfigurationFilesTests {
     let result = try await Peer.run(arguments + ["--check-config"], seconds: 20)
     #expect(result.exit == 0 && result.output.contains("tls-key = \(folder)/key\n"), "\(result.output)")
     #expect(!FileManager.default.fileExists(atPath: folder + "/data"))
+    // A key of another certificate: read, and found not to fit.
+    let other = try await Peer.run([
+      "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-out", folder + "/key",
+    ])
+    #expect(other.exit == 0, "\(other.output)")
+    chmod(folder + "/key", 0o600)
+    let unfit = try await Peer.run(arguments + ["--check-config"], seconds: 20)
+    #expect(unfit.exit == 1 && unfit.output.contains("tls-certificate and tls-key: the key"), "\(unfit.output)")
   }
 }

@@ -17,13 +17,19 @@ final class RelayProgram: Sendable {
   }()
 
   /// Runs a body beside the process, which is gone afterwards.
-  static func run(_ arguments: [String], _ body: (RelayProgram) async throws -> Void) async throws {
+  ///
+  /// - Parameter before: what a shell does before it becomes the relay, such as to lower a limit.
+  static func run(_ arguments: [String], before: String = ":", _ body: (RelayProgram) async throws -> Void) async throws
+  {
     let folder = try RelayFixture.temporaryFolder()
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let output = folder + "/output"
     try Data().write(to: URL(fileURLWithPath: output))
     let pid = try Peer.start(
-      [path, "--listen", "127.0.0.1:0", "--data", folder + "/data", "--password-memory-kib", "8"] + arguments,
+      [
+        "sh", "-c", "\(before); exec \"$@\"", "sh", path, "--listen", "127.0.0.1:0", "--data", folder + "/data",
+        "--password-memory-kib", "8",
+      ] + arguments,
       output: output, errors: folder + "/log")
     defer {
       kill(pid, SIGKILL)
@@ -41,6 +47,9 @@ final class RelayProgram: Sendable {
   }
 
   private init(fixture: RelayFixture, pid: pid_t) { (self.fixture, self.pid) = (fixture, pid) }
+
+  /// What it has logged so far.
+  func log() throws -> String { try String(contentsOfFile: fixture.folder + "/log", encoding: .utf8) }
 
   /// Its memory in RAM, in MiB.
   var residentMiB: Int {

@@ -146,7 +146,11 @@ final class RedisLink: TCPClientHandler, @unchecked Sendable {
 
   private func fail() {
     guard client != nil, !isClosed else { return }
-    if isUp { log.warning("redis is gone", ["listening": channel != nil]) }
+    if isUp {
+      log.warning("redis is gone", ["listening": channel != nil])
+    } else if failures == 0 {
+      log.warning("redis does not answer", ["listening": channel != nil])
+    }
     fall()
     failures += 1
     let (least, most) = (configuration.pauses.lowerBound, configuration.pauses.upperBound)
