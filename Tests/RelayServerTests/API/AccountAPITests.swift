@@ -196,6 +196,8 @@ struct AccountAPITests {
       let again = try await fixture.call(
         .logIn, nil, LoginRequest(login: "alice", password: Person.password, device: phone))
       #expect(try again.problem() == "device_unknown")
+      // The other device hears that there is a newer list, and of nothing else.
+      #expect(try await laptopSocket.next() == .profile(alice.user))
       #expect(await laptopSocket.quiet() == nil)
       let _: AccountResponse = try await alice.call(.me)
     }
