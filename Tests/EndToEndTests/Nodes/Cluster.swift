@@ -27,7 +27,9 @@ final class Cluster: Sendable {
     func start() throws {
       let words = ["--listen", "127.0.0.1:\(port)", "--data", folder.path("data")] + arguments
       process.value = try ServerProcess(Programs.url("relay-server").path, words, name: "relay", in: output)
-      do { try Loopback.wait(for: port, seconds: 60) } catch { throw ServerFailure("\(error): \(process.value?.text ?? "")") }
+      do { try Loopback.wait(for: port, seconds: 60) } catch {
+        throw ServerFailure("\(error): \(process.value?.text ?? "")")
+      }
     }
 
     /// Sends a signal and waits for the end.
