@@ -97,18 +97,36 @@ package final class Relay: Sendable {
     }
   }
 
+  /// Leaves nothing open, if it throws, but the store.
   private func assemble(_ store: any RelayStore, _ keys: TokenKeyRing, connections: Int) async throws(RelayError)
     -> Running
   {
+    var opened: [@Sendable () async -> Void] = []
+    do throws(RelayError) {
+      return try await assemble(store, keys, connections: connections, &opened)
+    } catch {
+      for close in opened.reversed() { await close() }
+      throw error
+    }
+  }
+
+  /// - Parameter opened: gets what closes each thing that it opens.
+  private func assemble(
+    _ store: any RelayStore, _ keys: TokenKeyRing, connections: Int, _ opened: inout [@Sendable () async -> Void]
+  ) async throws(RelayError) -> Running {
     let settings = configuration
     let tls = try makeTLS()
+    let loops = EventLoopGroup(count: settings.loopCount)
+    opened.append { await loops.shutdown() }
     let passwords = try Passwords(
       passes: settings.passwordPasses, memoryKiB: settings.passwordMemoryKiB, workers: settings.passwordWorkers,
       waiting: settings.passwordQueue, metrics: metrics)
-    let loops = EventLoopGroup(count: settings.loopCount)
+    opened.append { passwords.close() }
     let external = try ExternalIssuer(
       settings, loop: loops.loops[0], metrics: metrics, log: Log("issuer", to: sink), now: clock)
+    if let external { opened.append { await external.close() } }
     let neighbours = try await Neighbours(settings, store: store, metrics: metrics, log: sink)
+    opened.append { await neighbours.close() }
     let bus = neighbours.bus
     let live = LiveSessions(store: store)
     let tokens = AccessTokens(ring: keys, issuer: settings.issuer, audience: settings.audience)
@@ -143,49 +161,36 @@ package final class Relay: Sendable {
       API.Services(
         configuration: settings, store: store, bus: bus, writer: writer, tokens: tokens, authenticator: authenticator,
         passwords: passwords, external: external, polls: polls, counts: counts, presence: presence,
-        throttles: throttles,
-        instruments: instruments,
-        monitor: monitor,
+        throttles: throttles, instruments: instruments, monitor: monitor,
         hubs: Dictionary(uniqueKeysWithValues: hubs.map { (ObjectIdentifier($0.loop), $0) }), timers: loops.loops[0],
         now: clock),
       log: Log("api", to: sink))
     let server = HTTPServer(configuration: serverConfiguration(tls, connections), loops: loops.loops, handler: api)
-    let admin: AdminSocket
-    do throws(RelayError) {
-      admin = try adminSocket(
-        Admin(
-          store: store, bus: bus, keys: keys, tokenLifetime: settings.accessTokenLifetime.wholeMilliseconds, now: clock)
-      )
-    } catch {
-      await neighbours.close()
-      passwords.close()
-      await loops.shutdown()
-      throw error
-    }
+    let admin = try adminSocket(
+      Admin(
+        store: store, bus: bus, keys: keys, tokenLifetime: settings.accessTokenLifetime.wholeMilliseconds, now: clock)
+    )
+    opened.append { await admin.close() }
+    opened.append { await monitor.stop() }
+    let (port, metricsPort): (UInt16, UInt16)
     do {
-      let metricsPort = try await monitor.start(
+      metricsPort = try await monitor.start(
         metricsAt: settings.metricsAddress, on: loops.loops[0], connections: server)
-      let address = try await server.start()
-      for hub in hubs { hub.start() }
-      neighbours.start(hubs + [polls], sharing: throttles, on: loops.loops[0]) { presence.tell(.retell) }
-      let sweeper = Sweeper(
-        store: store, retention: Retention(settings), interval: settings.retentionInterval,
-        erased: instruments.erased, log: Log("sweep", to: sink), now: clock)
-      return Running(
-        loops: loops, store: store, neighbours: neighbours, passwords: passwords, external: external,
-        issuerKeys: external.map { external in Task { await external.keys.run() } }, admin: admin, polls: polls,
-        hubs: hubs,
-        server: server, tls: tls, api: api, port: address.port, monitor: monitor, metricsPort: metricsPort,
-        sweeper: Task { await sweeper.run() }, presence: Task { await presence.run() })
+      port = try await server.start().port
     } catch {
-      await monitor.stop()
-      await admin.close()
-      await neighbours.close()
-      passwords.close()
-      await loops.shutdown()
       if let error = error as? RelayError { throw error }
       throw RelayError(cannotListen: error, remedy: "the setting is listen; `ss -ltnp` shows who listens where")
     }
+    for hub in hubs { hub.start() }
+    neighbours.start(hubs + [polls], sharing: throttles, on: loops.loops[0]) { presence.tell(.retell) }
+    let sweeper = Sweeper(
+      store: store, retention: Retention(settings), interval: settings.retentionInterval,
+      erased: instruments.erased, log: Log("sweep", to: sink), now: clock)
+    return Running(
+      loops: loops, store: store, neighbours: neighbours, passwords: passwords, external: external,
+      issuerKeys: external.map { external in Task { await external.keys.run() } }, admin: admin, polls: polls,
+      hubs: hubs, server: server, tls: tls, api: api, port: port, monitor: monitor, metricsPort: metricsPort,
+      sweeper: Task { await sweeper.run() }, presence: Task { await presence.run() })
   }
 
   private func adminSocket(_ admin: Admin) throws(RelayError) -> AdminSocket {

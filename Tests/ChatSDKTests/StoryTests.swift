@@ -64,7 +64,7 @@ import Testing
     let message = try await alice.send("while it was away")
     #expect(message.state == .pending)
     try await world.relay.start()
-    try await eventually(within: .seconds(20)) {
+    try await eventually {
       try await story.room("bob").history().map(\.text) == ["before", "while it was away"]
     }
     try await story.deliverAll().agrees()
@@ -116,7 +116,7 @@ extension Member {
 
 /// Waits until something holds, or fails.
 func eventually(
-  within limit: Duration = .seconds(10), _ condition: () async throws -> Bool,
+  within limit: Duration = .seconds(60), _ condition: () async throws -> Bool,
   sourceLocation: SourceLocation = #_sourceLocation
 ) async throws {
   let clock = ContinuousClock()

@@ -37,7 +37,7 @@ final class RelayProcess: Sendable {
       output: output, errors: logPath)
     state.withLock { $0.pid = pid }
     var found: UInt16?
-    try await wait(for: "the relay to listen", seconds: 20) {
+    try await wait(for: "the relay to listen", seconds: 60) {
       let text = (try? String(contentsOfFile: output, encoding: .utf8)) ?? ""
       found = text.split(separator: "\n").first { $0.hasPrefix("listening on ") }?
         .split(separator: ":").last.flatMap { UInt16($0) }

@@ -10,7 +10,7 @@ struct ClientTests {
   private func withAnswer(
     _ answer: String, closes: Bool = true, connections: Int = 1, _ body: (WebURL) async throws -> Void
   ) async throws {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     var name = sockaddr_in()
     name.sin_family = sa_family_t(AF_INET)
     inet_pton(AF_INET, "127.0.0.1", &name.sin_addr)
@@ -27,6 +27,7 @@ struct ClientTests {
       var open: [Int32] = []
       for _ in 0..<connections {
         let peer = accept(descriptor, nil, nil)
+        _ = fcntl(peer, F_SETFD, FD_CLOEXEC)
         var buffer = [UInt8](repeating: 0, count: 4096)
         _ = recv(peer, &buffer, buffer.count, 0)
         let bytes = Array(answer.utf8)

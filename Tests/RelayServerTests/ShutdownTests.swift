@@ -33,7 +33,7 @@ struct ShutdownTests {
     let begun = ContinuousClock.now
     await first.shutdown()
     await first.shutdown()
-    #expect(ContinuousClock.now - begun < .seconds(3))
+    #expect(ContinuousClock.now - begun < .seconds(10))
     _ = try await poll
     var acknowledged: UInt64 = 0
     while let frame = try await socket.next() { if case .sent = frame { acknowledged += 1 } }

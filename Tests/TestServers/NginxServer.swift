@@ -12,7 +12,7 @@ package final class NginxServer: Sendable {
   package init(before ports: [UInt16]) throws {
     let folder = try ServerFolder()
     self.folder = folder
-    port = try Loopback.freePort()
+    port = try Loopback.lastingPort()
     certificate = folder.path + "/certificate.pem"
     let key = folder.path + "/key.pem"
     let openssl = try ServerProcess(
@@ -57,7 +57,7 @@ package final class NginxServer: Sendable {
     try main.write(toFile: folder.path + "/nginx.conf", atomically: true, encoding: .utf8)
     process = try ServerProcess(
       "nginx", ["-c", folder.path + "/nginx.conf", "-e", folder.path + "/error.log"], name: "nginx", in: folder)
-    try Loopback.wait(for: port)
+    try process.untilItListens(on: port)
   }
 
   deinit { process.kill(SIGTERM) }

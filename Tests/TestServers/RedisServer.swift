@@ -24,7 +24,7 @@ package final class RedisServer: Sendable {
   package func start() throws {
     let server = try ServerProcess("redis-server", arguments, name: "redis", in: folder)
     process.withLock { $0 = server }
-    try Loopback.wait(for: port)
+    try server.untilItListens(on: port)
   }
 
   package func kill(_ signal: Int32 = SIGKILL) {

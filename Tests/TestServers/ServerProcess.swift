@@ -117,6 +117,18 @@ package final class ServerProcess: Sendable {
     }
   }
 
+  /// Waits until the server listens.
+  ///
+  /// - Throws: what it said, if it has ended or takes longer than a minute.
+  package func untilItListens(on port: UInt16) throws {
+    for _ in 0..<3000 {
+      if Loopback.isServed(port) { return }
+      if hasEnded { throw ServerFailure("the server for port \(port) has ended: \(text)") }
+      usleep(20_000)
+    }
+    throw ServerFailure("nobody listens on port \(port): \(text)")
+  }
+
   /// Sends a signal and waits for the end.
   package func kill(_ signal: Int32) {
     state.withLock { state in
@@ -138,7 +150,7 @@ package final class ServerProcess: Sendable {
 package enum Loopback {
   /// A port on which nobody listens.
   package static func freePort() throws -> UInt16 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     defer { close(descriptor) }
     var address = address(0)
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -155,7 +167,7 @@ package enum Loopback {
   package static func lastingPort() throws -> UInt16 {
     for _ in 0..<200 {
       let port = UInt16.random(in: 10_000..<30_000)
-      let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+      let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
       defer { close(descriptor) }
       var address = address(port)
       let result = withUnsafePointer(to: &address) {
@@ -192,15 +204,10 @@ package enum Loopback {
     return address
   }
 
-  /// Waits until somebody listens.
-  package static func wait(for port: UInt16, seconds: Double = 20) throws {
-    for _ in 0..<Int(seconds * 50) {
-      if let descriptor = connect(port) {
-        close(descriptor)
-        return
-      }
-      usleep(20_000)
-    }
-    throw ServerFailure("nobody listens on port \(port)")
+  /// Whether somebody listens.
+  static func isServed(_ port: UInt16) -> Bool {
+    guard let descriptor = connect(port) else { return false }
+    close(descriptor)
+    return true
   }
 }

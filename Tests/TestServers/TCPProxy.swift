@@ -32,6 +32,7 @@ package final class TCPProxy: Sendable {
       while true {
         let accepted = accept(descriptor, nil, nil)
         guard accepted >= 0 else { return }
+        _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
         guard let self, !state.withLock({ $0.isClosed }), let onward = Loopback.connect(self.target) else {
           Glibc.close(accepted)
           if self == nil { return }

@@ -68,6 +68,7 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
   @exclusivity(unchecked) private var endedWriters: [TCPConnection] = []
   private var residents: [ObjectIdentifier: any Resident] = [:]
   @exclusivity(unchecked) private var spareBuffers: [[UInt8]] = []
+  private var tlsPassage: TLSPassage?
   private var isStopping = false
   private var hasClosedHandles = false
   private var isIdling = false
@@ -261,10 +262,19 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
     spareBuffers.popLast() ?? []
   }
 
+  /// Takes a buffer that nobody else refers to any more: of any other it would make a copy.
   func recycle(_ buffer: consuming [UInt8]) {
     guard buffer.capacity <= 16 * 1024, spareBuffers.count < 256 else { return }
     buffer.removeAll(keepingCapacity: true)
     spareBuffers.append(buffer)
+  }
+
+  /// Through which the TLS connections of the loop read and write.
+  func passage() throws(NetworkError) -> TLSPassage {
+    if let tlsPassage { return tlsPassage }
+    let passage = try TLSPassage()
+    tlsPassage = passage
+    return passage
   }
 
   // MARK: Residents and the end

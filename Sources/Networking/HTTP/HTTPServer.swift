@@ -43,6 +43,7 @@ package final class HTTPServer: Sendable {
   }
 
   let configuration: Configuration
+  let webSocketLimits: WebSocketLimits.Shared
   let handler: any HTTPHandler
   private let loops: [EventLoop]
   private let lanes: Mutex<[HTTPServerLane]> = Mutex([])
@@ -52,6 +53,7 @@ package final class HTTPServer: Sendable {
 
   package init(configuration: Configuration, loops: [EventLoop], handler: any HTTPHandler) {
     self.configuration = configuration
+    webSocketLimits = WebSocketLimits.Shared(configuration.webSocket)
     self.loops = loops
     self.handler = handler
   }

@@ -221,7 +221,7 @@ final class HTTPServerConnection: ByteStreamHandler, @unchecked Sendable {
       releaseBody()
       stream.write(WebSocketHandshake.response(key: key, subprotocol: subprotocol))
       let socket = WebSocketConnection(
-        stream: stream, role: .server, subprotocol: subprotocol, limits: configuration.webSocket)
+        stream: stream, role: .server, subprotocol: subprotocol, limits: lane.server.webSocketLimits)
       var rest: [UInt8] = []
       swap(&rest, &leftover)
       if let guest {

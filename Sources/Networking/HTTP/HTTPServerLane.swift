@@ -52,7 +52,7 @@ final class HTTPServerLane: @unchecked Sendable {
     if let refusal = server.enter(visitor) { return turnAway(stream, refusal) }
     // Nothing has been read yet: that is for the loop's next turn.
     do throws(NetworkError) {
-      if let tls = server.configuration.tls { stream.tls = try TLSEngine(server: tls) }
+      if let tls = server.configuration.tls { stream.tls = try TLSEngine(server: tls, on: loop) }
     } catch {
       server.leave(visitor)
       return stream.abort(error)

@@ -72,12 +72,16 @@ extension TCPConnection {
     if !outgoing.isEmpty, let second = outgoing.takeFirst() {
       outgoing.removed(second.count)
       send(first, second)
-      if case .copied(let bytes) = second { loop.recycle(bytes) }
+      recycle(consume second)
     } else {
       send(first)
     }
-    if case .copied(let bytes) = first { loop.recycle(bytes) }
+    recycle(consume first)
     return true
+  }
+
+  private func recycle(_ chunk: consuming OutgoingQueue.Chunk) {
+    if case .copied(let bytes) = consume chunk { loop.recycle(consume bytes) }
   }
 
   /// Seals what is queued, at most a few records at a time, and writes it; `false` when there is nothing.
@@ -101,7 +105,7 @@ extension TCPConnection {
           if count == 0 { break }
         } else {
           outgoing.headOffset = 0
-          if case .copied(let bytes) = chunk { loop.recycle(bytes) }
+          recycle(consume chunk)
         }
       }
     } catch {
@@ -109,14 +113,12 @@ extension TCPConnection {
       return false
     }
     guard tls.hasOutput else {
-      loop.recycle(tls.sealed)
-      tls.sealed = []
+      loop.recycle(exchange(&tls.sealed, with: []))
       return false
     }
-    var sealed: [UInt8] = []
-    swap(&sealed, &tls.sealed)
-    send(.copied(sealed))
-    loop.recycle(sealed)
+    let sealed = OutgoingQueue.Chunk.copied(exchange(&tls.sealed, with: []))
+    send(sealed)
+    recycle(consume sealed)
     return state != .closed
   }
 

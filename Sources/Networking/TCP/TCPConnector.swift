@@ -122,7 +122,7 @@ final class TCPConnector: ByteStreamHandler, @unchecked Sendable {
       return end(connection.state == .open ? .success(connection) : .failure(lastError))
     }
     do throws(NetworkError) {
-      let engine = try TLSEngine(client: tls, host: host)
+      let engine = try TLSEngine(client: tls, host: host, on: connection.loop)
       connection.tls = engine
       connection.handler = self
       engine.onEstablished = { [weak self, weak connection] in

@@ -15,6 +15,11 @@ private func makeContext(_ method: OpaquePointer?) throws(NetworkError) -> Opaqu
   }
   SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(TLS1_2_VERSION), nil)
   SSL_CTX_set_options(context, Option.noRenegotiation | Option.noCompression)
+  // In 1.2 only what 1.3 would allow as well: a key stolen later opens nothing that was recorded before.
+  guard SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 else {
+    SSL_CTX_free(context)
+    throw NetworkError(.tlsFailed, "OpenSSL has none of the ciphers that TLS 1.2 needs here")
+  }
   // An idle connection then holds no record buffers.
   SSL_CTX_ctrl(context, SSL_CTRL_MODE, Int(SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE), nil)
   return context
@@ -40,10 +45,6 @@ package final class TLSServerContext: Sendable {
       }
       guard SSL_CTX_check_private_key(context) == 1 else {
         throw NetworkError(.tlsFailed, "the key is not the certificate's key")
-      }
-      // In 1.2 only what 1.3 would allow as well: a key stolen later opens nothing that was recorded before.
-      guard SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 else {
-        throw NetworkError(.tlsFailed, "OpenSSL has none of the ciphers that TLS 1.2 needs here")
       }
       // The shorter key first: what it protects is sealed already, each record costs less, and a connection holds SHA-256's
       // state instead of SHA-512's. Who puts ChaCha20 first has no AES in hardware, and gets it.

@@ -11,6 +11,7 @@ final class TLSEngine {
   }
 
   private let ssl: OpaquePointer
+  private let passage: TLSPassage
   let isClient: Bool
   /// Sealed bytes that wait to go to the peer; lend it a buffer before sealing.
   var sealed: [UInt8] = []
@@ -25,16 +26,16 @@ final class TLSEngine {
   /// Called once, within ``handshake()``.
   var onEstablished: (() -> Void)?
 
-  convenience init(server: TLSServerContext) throws(NetworkError) {
+  convenience init(server: TLSServerContext, on loop: EventLoop) throws(NetworkError) {
     let loaded = server.current
     // A reload may let go of it between here and OpenSSL's own reference.
     defer { withExtendedLifetime(loaded) {} }
-    try self.init(context: loaded.context, isClient: false)
+    try self.init(context: loaded.context, passage: loop.passage(), isClient: false)
     SSL_set_accept_state(ssl)
   }
 
-  convenience init(client: TLSClientContext, host: String) throws(NetworkError) {
-    try self.init(context: client.context, isClient: true)
+  convenience init(client: TLSClientContext, host: String, on loop: EventLoop) throws(NetworkError) {
+    try self.init(context: client.context, passage: loop.passage(), isClient: true)
     SSL_set_connect_state(ssl)
     let parameters = SSL_get0_param(ssl)
     X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
@@ -58,18 +59,12 @@ final class TLSEngine {
     }
   }
 
-  private init(context: OpaquePointer, isClient: Bool) throws(NetworkError) {
+  private init(context: OpaquePointer, passage: TLSPassage, isClient: Bool) throws(NetworkError) {
     guard let ssl = SSL_new(context) else { throw NetworkError(.internalError, "OpenSSL has no memory") }
-    guard let passage = TLSPassage.method.flatMap({ BIO_new($0) }) else {
-      SSL_free(ssl)
-      throw NetworkError(.internalError, "OpenSSL has no memory")
-    }
-    BIO_set_init(passage, 1)
-    SSL_set_bio(ssl, passage, passage)
+    passage.attach(ssl)
     self.ssl = ssl
+    self.passage = passage
     self.isClient = isClient
-    // Both end together.
-    BIO_set_data(passage, Unmanaged.passUnretained(self).toOpaque())
   }
 
   deinit { SSL_free(ssl) }
@@ -87,7 +82,7 @@ final class TLSEngine {
   }
 
   /// Gives OpenSSL what is there; the result says how much.
-  fileprivate func takeInput(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+  func takeInput(into buffer: UnsafeMutableRawBufferPointer) -> Int {
     if kept.isEmpty {
       let count = min(buffer.count, lent.count)
       buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: lent[..<count]))
@@ -108,8 +103,7 @@ final class TLSEngine {
   /// - Throws: `tlsFailed`; the alert for the peer is among the output.
   func handshake() throws(NetworkError) {
     guard !isEstablished else { return }
-    ERR_clear_error()
-    let result = SSL_do_handshake(ssl)
+    let result = passage.serve(self) { SSL_do_handshake(ssl) }
     if result == 1 {
       isEstablished = true
       let call = onEstablished
@@ -132,12 +126,11 @@ final class TLSEngine {
   ///
   /// - Throws: `tlsFailed` when the peer breaks the protocol or the bytes were tampered with.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(NetworkError) -> ReadResult {
-    ERR_clear_error()
     var filled = 0
     // One record at most per call to OpenSSL: fill the buffer, so that the owner is called once.
     while filled < buffer.count {
       var count = 0
-      let result = SSL_read_ex(ssl, buffer.baseAddress! + filled, buffer.count - filled, &count)
+      let result = passage.serve(self) { SSL_read_ex(ssl, buffer.baseAddress! + filled, buffer.count - filled, &count) }
       if result == 1 {
         filled += count
         continue
@@ -157,11 +150,10 @@ final class TLSEngine {
   /// Seals bytes; the result says how many.
   func write(_ bytes: UnsafeRawBufferPointer) throws(NetworkError) -> Int {
     guard !bytes.isEmpty else { return 0 }
-    ERR_clear_error()
     var total = 0
     while total < bytes.count {
       var count = 0
-      let result = SSL_write_ex(ssl, bytes.baseAddress! + total, bytes.count - total, &count)
+      let result = passage.serve(self) { SSL_write_ex(ssl, bytes.baseAddress! + total, bytes.count - total, &count) }
       guard result == 1 else {
         switch SSL_get_error(ssl, result) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return total
@@ -181,37 +173,7 @@ final class TLSEngine {
   func beginShutdown() -> Bool {
     guard isEstablished, !hasShutDown, !hasFailed else { return false }
     hasShutDown = true
-    ERR_clear_error()
-    SSL_shutdown(ssl)
+    _ = passage.serve(self) { SSL_shutdown(ssl) }
     return hasOutput
-  }
-}
-
-/// What stands in a socket's place for OpenSSL.
-private enum TLSPassage {
-  // Made once and never changed.
-  nonisolated(unsafe) static let method: OpaquePointer? = {
-    guard let method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "kin") else { return nil }
-    BIO_meth_set_write_ex(method) { passage, bytes, count, written in
-      guard let engine = TLSPassage.engine(of: passage), let bytes, let written else { return 0 }
-      engine.sealed.append(contentsOf: UnsafeRawBufferPointer(start: bytes, count: count))
-      written.pointee = count
-      return 1
-    }
-    BIO_meth_set_read_ex(method) { passage, bytes, room, count in
-      guard let engine = TLSPassage.engine(of: passage), let bytes, let count else { return 0 }
-      BIO_clear_flags(passage, BIO_FLAGS_READ | BIO_FLAGS_WRITE | BIO_FLAGS_IO_SPECIAL | BIO_FLAGS_SHOULD_RETRY)
-      count.pointee = engine.takeInput(into: UnsafeMutableRawBufferPointer(start: bytes, count: room))
-      guard count.pointee == 0 else { return 1 }
-      BIO_set_flags(passage, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY)
-      return 0
-    }
-    // There is nothing to flush, which is a success; all else is not known here.
-    BIO_meth_set_ctrl(method) { _, command, _, _ in command == BIO_CTRL_FLUSH ? 1 : 0 }
-    return method
-  }()
-
-  private static func engine(of passage: OpaquePointer?) -> TLSEngine? {
-    BIO_get_data(passage).map { Unmanaged<TLSEngine>.fromOpaque($0).takeUnretainedValue() }
   }
 }

@@ -135,7 +135,7 @@ final class WebSocketOpening: ByteStreamHandler, @unchecked Sendable {
     guard let stream else { return }
     self.stream = nil
     let connection = WebSocketConnection(
-      stream: stream, role: .client, subprotocol: subprotocol, limits: configuration.limits)
+      stream: stream, role: .client, subprotocol: subprotocol, limits: WebSocketLimits.Shared(configuration.limits))
     end(.success(connection))
     connection.begin(makeHandler(connection), leftover: leftover)
   }

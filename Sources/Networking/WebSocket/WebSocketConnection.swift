@@ -5,14 +5,15 @@ import CUV
 /// Confined to its loop; ``execute(_:)`` gets there from elsewhere. It answers pings, pings a silent peer, and closes a dead
 /// one by itself.
 package final class WebSocketConnection: ByteStreamHandler, @unchecked Sendable {
-  package let loop: EventLoop
-  package let peer: SocketAddress
+  package var loop: EventLoop { stream.loop }
+  package var peer: SocketAddress { stream.peer }
   /// The subprotocol that both sides agreed on.
   package let subprotocol: String?
 
   let stream: TCPConnection
   private let role: WebSocketMachine.Role
-  private let limits: WebSocketLimits
+  /// Those of all the sockets of a server.
+  private let limits: WebSocketLimits.Shared
   private var machine: WebSocketMachine
   private var handler: (any WebSocketHandler)?
   private var leftover: [UInt8] = []
@@ -27,14 +28,12 @@ package final class WebSocketConnection: ByteStreamHandler, @unchecked Sendable 
   /// When the peer's silence is looked at next, in the loop's milliseconds.
   private var nextCheck: UInt64 = 0
 
-  init(stream: TCPConnection, role: WebSocketMachine.Role, subprotocol: String?, limits: WebSocketLimits) {
-    self.loop = stream.loop
-    self.peer = stream.peer
+  init(stream: TCPConnection, role: WebSocketMachine.Role, subprotocol: String?, limits: WebSocketLimits.Shared) {
     self.stream = stream
     self.role = role
     self.subprotocol = subprotocol
     self.limits = limits
-    machine = WebSocketMachine(role: role, maxMessageBytes: limits.maxMessageBytes)
+    machine = WebSocketMachine(role: role, maxMessageBytes: limits.values.maxMessageBytes)
   }
 
   /// Takes the stream over, with what has been read of it already.
@@ -42,9 +41,9 @@ package final class WebSocketConnection: ByteStreamHandler, @unchecked Sendable 
     self.handler = handler
     self.leftover = leftover
     stream.handler = self
-    stream.highWater = limits.highWaterBytes
+    stream.highWater = limits.values.highWaterBytes
     stream.resume()
-    scheduleKeepAlive(after: limits.pingInterval)
+    scheduleKeepAlive(after: limits.values.pingInterval)
     processLeftover()
   }
 
@@ -83,7 +82,7 @@ package final class WebSocketConnection: ByteStreamHandler, @unchecked Sendable 
     return stream.state == .open
   }
 
-  private func hasRoom(_ count: Int) -> Bool { count <= limits.maxQueuedBytes - stream.queuedBytes }
+  private func hasRoom(_ count: Int) -> Bool { count <= limits.values.maxQueuedBytes - stream.queuedBytes }
 
   private func write(_ opcode: WebSocketOpcode, _ payload: [UInt8]) {
     // The mask must not be predictable, so it comes from the system's generator (RFC 6455, section 5.3).
@@ -117,7 +116,7 @@ package final class WebSocketConnection: ByteStreamHandler, @unchecked Sendable 
     stream.resume()
     processLeftover()
     timer?.cancel()
-    timer = loop.schedule(after: limits.closeTimeout) { [weak self] in self?.stream.abort(nil) }
+    timer = loop.schedule(after: limits.values.closeTimeout) { [weak self] in self?.stream.abort(nil) }
   }
 
   private func sendClose(_ code: WebSocketCloseCode, reason: String) {
@@ -242,20 +241,20 @@ package final class WebSocketConnection: ByteStreamHandler, @unchecked Sendable 
     if isPaused {
       // We do not listen, so silence says nothing.
       isAwaitingPong = false
-      return scheduleKeepAlive(after: limits.pingInterval)
+      return scheduleKeepAlive(after: limits.values.pingInterval)
     }
     let silent = now - min(now, stream.lastReceived)
     if isAwaitingPong && stream.lastReceived <= pingedAt {
       return abort(.abnormal)
     }
     isAwaitingPong = false
-    if silent >= limits.pingInterval.milliseconds {
+    if silent >= limits.values.pingInterval.milliseconds {
       isAwaitingPong = true
       pingedAt = now
       write(.ping, [])
-      scheduleKeepAlive(after: limits.pongTimeout)
+      scheduleKeepAlive(after: limits.values.pongTimeout)
     } else {
-      scheduleKeepAlive(after: .milliseconds(Int64(limits.pingInterval.milliseconds - silent)))
+      scheduleKeepAlive(after: .milliseconds(Int64(limits.values.pingInterval.milliseconds - silent)))
     }
   }
 }

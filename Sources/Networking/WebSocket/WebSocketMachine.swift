@@ -35,17 +35,18 @@ struct WebSocketMachine {
     var mask: UInt32
   }
 
-  private let role: Role
+  // Every idle socket holds these: the small ones stand together, where they take the least room.
   private let maxMessageBytes: Int
-  private var header: [14 of UInt8] = .init(repeating: 0)
-  private var headerCount = 0
   private var current: Header?
   private var received = 0
   private var message: [UInt8] = []
-  private var messageOpcode: WebSocketOpcode?
   private var control: [UInt8] = []
+  private var header: [14 of UInt8] = .init(repeating: 0)
+  private var headerCount: UInt8 = 0
+  private let role: Role
+  private var messageOpcode: WebSocketOpcode?
   private var isClosed = false
-  private var fault: WebSocketFault?
+  private var failure: WebSocketCloseCode?
 
   init(role: Role, maxMessageBytes: Int) {
     self.role = role
@@ -54,9 +55,9 @@ struct WebSocketMachine {
 
   /// Consumes bytes from the offset on until there is a message to tell; `nil` when it needs more.
   ///
-  /// - Throws: what the peer did wrong; from then on always the same.
+  /// - Throws: what the peer did wrong; from then on always with the same code.
   mutating func next(_ input: RawSpan, _ offset: inout Int) throws(WebSocketFault) -> Event? {
-    if let fault { throw fault }
+    if let failure { throw WebSocketFault(failure, "the peer has broken the protocol before") }
     do throws(WebSocketFault) {
       while true {
         guard !isClosed else {
@@ -71,7 +72,7 @@ struct WebSocketMachine {
         if let event = try frameComplete(frame) { return event }
       }
     } catch {
-      fault = error
+      failure = error.code
       throw error
     }
   }
@@ -88,7 +89,7 @@ struct WebSocketMachine {
     var needed = headerCount < 2 ? 2 : headerLength
     while headerCount < needed {
       guard offset < input.byteCount else { return false }
-      header[headerCount] = input.byte(offset)
+      header[Int(headerCount)] = input.byte(offset)
       headerCount += 1
       offset += 1
       if headerCount == 2 {
@@ -131,7 +132,7 @@ struct WebSocketMachine {
     return true
   }
 
-  private var headerLength: Int {
+  private var headerLength: UInt8 {
     let short = header[1] & 0x7f
     return 2 + (short == 126 ? 2 : short == 127 ? 8 : 0) + (header[1] & 0x80 != 0 ? 4 : 0)
   }

@@ -44,6 +44,13 @@ package struct WebSocketLimits: Sendable {
   /// How long to wait for the peer's answer to a close frame.
   package var closeTimeout = Duration.seconds(5)
   package init() {}
+
+  /// The limits that many sockets have in common.
+  final class Shared: Sendable {
+    let values: WebSocketLimits
+
+    init(_ values: WebSocketLimits) { self.values = values }
+  }
 }
 
 /// The application's end of a WebSocket.

@@ -26,10 +26,9 @@ final class Cluster: Sendable {
 
     func start() throws {
       let words = ["--listen", "127.0.0.1:\(port)", "--data", folder.path("data")] + arguments
-      process.value = try ServerProcess(Programs.url("relay-server").path, words, name: "relay", in: output)
-      do { try Loopback.wait(for: port, seconds: 60) } catch {
-        throw ServerFailure("\(error): \(process.value?.text ?? "")")
-      }
+      let relay = try ServerProcess(Programs.url("relay-server").path, words, name: "relay", in: output)
+      process.value = relay
+      try relay.untilItListens(on: port)
     }
 
     /// Sends a signal and waits for the end.
@@ -50,8 +49,10 @@ final class Cluster: Sendable {
   let nginx: NginxServer
   let tls: TLSClientContext
 
-  /// - Parameter proxied: how many of the nodes stand behind nginx; if it is not said, all.
-  init(nodes count: Int, proxied: Int? = nil, _ arguments: String...) throws {
+  /// - Parameters:
+  ///   - proxied: how many of the nodes stand behind nginx; if it is not said, all.
+  ///   - interval: how often the nodes look for what Redis did not tell.
+  init(nodes count: Int, proxied: Int? = nil, looking interval: String = "1s", _ arguments: String...) throws {
     database = try Self.one.get()
     redis = try RedisServer()
     link = try TCPProxy(to: redis.port)
@@ -63,7 +64,7 @@ final class Cluster: Sendable {
       try Node(
         [
           "--store", "postgres", "--postgres-url-file", file, "--redis-address",
-          "127.0.0.1:\(index == 0 ? link.port : redis.port)", "--poll-interval", "1s", "--node-name", "node\(index)",
+          "127.0.0.1:\(index == 0 ? link.port : redis.port)", "--poll-interval", interval, "--node-name", "node\(index)",
           "--trusted-proxies", "127.0.0.1", "--password-passes", "1", "--password-memory-kib", "8", "--loops", "1",
           "--shutdown-timeout", "3s", "--log-level", "warning",
         ] + arguments)

@@ -229,7 +229,7 @@ import Testing
     for _ in 0..<5 { #expect(try await isLetIn(urls[0])) }
     #expect(try await !isLetIn(urls[0]))
     // What the other lets through at first, it reports, and so learns.
-    try await wait(for: "the other node to refuse", seconds: 5) { try await !isLetIn(urls[1]) }
+    try await wait(for: "the other node to refuse", seconds: 30) { try await !isLetIn(urls[1]) }
     cluster.redis.kill()
     #expect(try await !isLetIn(urls[1]), "who was refused stays refused")
     let carol = try await Talker("carol", at: urls, trusting: nil)
@@ -238,7 +238,7 @@ import Testing
 
   /// A session that ended at one node is over at the other: at once by Redis, and within the interval without it.
   @Test(arguments: [true, false]) func endedSessionsEndEverywhere(withRedis: Bool) async throws {
-    let cluster = try Cluster(nodes: 2)
+    let cluster = try Cluster(nodes: 2, looking: withRedis ? "20s" : "1s")
     defer { cluster.close() }
     if !withRedis { cluster.redis.kill() }
     let alice = try await Talker("alice", at: [cluster.nodes[0].url], trusting: nil)
@@ -251,6 +251,6 @@ import Testing
     try await alice.logOut()
     while await iterator.next() != nil {}
     #expect(stream.closeCode?.rawValue == CloseCode.sessionEnded.number)
-    #expect(start.duration(to: .now) < (withRedis ? .milliseconds(900) : .seconds(4)))
+    #expect(start.duration(to: .now) < .seconds(10))
   }
 }

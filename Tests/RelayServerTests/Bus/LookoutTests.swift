@@ -181,10 +181,10 @@ struct LookoutTests {
       #expect(try await eventually { nodes.post.sequences(of: room).last == sequence })
       server.kill()
       sequence = try await send()
-      #expect(try await eventually(.seconds(2)) { nodes.post.sequences(of: room).last == sequence })
+      #expect(try await eventually { nodes.post.sequences(of: room).last == sequence })
       try server.start()
       sequence = try await send()
-      #expect(try await eventually(.seconds(2)) { nodes.post.sequences(of: room).last == sequence })
+      #expect(try await eventually { nodes.post.sequences(of: room).last == sequence })
       #expect(nodes.post.sequences(of: room) == Array(1...sequence))
     }
   }

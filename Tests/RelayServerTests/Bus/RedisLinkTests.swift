@@ -64,11 +64,10 @@ struct RedisLinkTests {
         ], name: "openssl", in: folder)
       while !openssl.hasEnded { try await Task.sleep(for: .milliseconds(5)) }
     }
-    let port = try Loopback.freePort()
+    let port = try Loopback.lastingPort()
     let server = try RedisServer(
       "--tls-port", "\(port)", "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate,
       "--tls-auth-clients", "no", "--requirepass", "the secret")
-    try Loopback.wait(for: port)
     func node(trusting file: String, _ ear: Ear) throws -> BusWorld.Node {
       let tls = try TLSClientContext(trustedCertificates: file)
       return BusWorld.Node(port: port, ear: ear, metrics: Metrics()) { ($0.tls, $0.password) = (tls, "the secret") }

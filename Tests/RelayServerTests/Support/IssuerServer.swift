@@ -13,7 +13,7 @@ final class IssuerServer: Sendable {
   /// - Parameter isSecure: serves TLS with a certificate of its own for `localhost`.
   init(keys: String = TestIssuer.set(), isSecure: Bool = false, isRunning: Bool = true) throws {
     folder = try ServerFolder()
-    port = try Loopback.freePort()
+    port = try Loopback.lastingPort()
     var arguments = [
       Peer.root.appending(path: "Tests/RelayServerTests/Peers/issuer.py").path, folder.path, "\(port)",
     ]
@@ -51,7 +51,7 @@ final class IssuerServer: Sendable {
   func start() throws {
     let server = try ServerProcess("python3", arguments, name: "issuer", in: folder)
     process.withLock { $0 = server }
-    try Loopback.wait(for: port)
+    try server.untilItListens(on: port)
   }
 
   func stop() {

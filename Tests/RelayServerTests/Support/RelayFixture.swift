@@ -132,7 +132,7 @@ func within<T: Sendable>(
   }
 }
 
-func eventually(_ time: Duration = .seconds(10), _ condition: () async throws -> Bool) async throws -> Bool {
+func eventually(_ time: Duration = .seconds(60), _ condition: () async throws -> Bool) async throws -> Bool {
   let deadline = ContinuousClock.now + time
   while ContinuousClock.now < deadline {
     if try await condition() { return true }

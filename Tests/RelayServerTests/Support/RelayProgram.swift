@@ -36,7 +36,7 @@ final class RelayProgram: Sendable {
       waitpid(pid, nil, 0)
     }
     var port: UInt16?
-    let isListening = try await eventually(.seconds(20)) {
+    let isListening = try await eventually {
       let text = try String(contentsOfFile: output, encoding: .utf8)
       port = text.split(separator: "\n").first { $0.hasPrefix("listening on ") }?
         .split(separator: ":").last.flatMap { UInt16($0) }
