@@ -64,9 +64,9 @@ final class Cluster: Sendable {
       try Node(
         [
           "--store", "postgres", "--postgres-url-file", file, "--redis-address",
-          "127.0.0.1:\(index == 0 ? link.port : redis.port)", "--poll-interval", interval, "--node-name", "node\(index)",
-          "--trusted-proxies", "127.0.0.1", "--password-passes", "1", "--password-memory-kib", "8", "--loops", "1",
-          "--shutdown-timeout", "3s", "--log-level", "warning",
+          "127.0.0.1:\(index == 0 ? link.port : redis.port)", "--poll-interval", interval, "--node-name",
+          "node\(index)", "--trusted-proxies", "127.0.0.1", "--password-passes", "1", "--password-memory-kib", "8",
+          "--loops", "1", "--shutdown-timeout", "3s", "--log-level", "warning",
         ] + arguments)
     }
     // All sign tokens with the keys that the first one made.
