@@ -52,7 +52,16 @@ import Testing
     }.compactMap { $0["status"] as? String }
   }
 
-  private func watch(_ person: Person) throws -> Running { try person.start(["watch", "--json"]) }
+  /// Somebody who is connected, and is told from now on.
+  private func watch(_ person: Person) async throws -> Running {
+    let running = try person.start(["watch", "--json"])
+    try await wait(for: "\(person.name) to be connected") {
+      try Person.objects(running.text).contains {
+        $0["type"] as? String == "connection" && $0["state"] as? String == "live"
+      }
+    }
+    return running
+  }
 
   private func leave(_ running: Running) async throws {
     running.kill(SIGTERM)
@@ -65,8 +74,8 @@ import Testing
     let people = try await people("alice", "bob", "erin", at: cluster)
     let (alice, bob, erin) = (people[0], people[1], people[2])
     let mallory = try await Person("mallory", at: cluster.nodes[1].url, keeping: cluster)
-    let (bobs, mallorys) = (try watch(bob), try watch(mallory))
-    var hers = try watch(alice)
+    let (bobs, mallorys) = (try await watch(bob), try await watch(mallory))
+    var hers = try await watch(alice)
     try await wait(for: "bob to hear that alice is there", seconds: 60) { try pushed(alice, to: bobs).last == "online" }
     #expect(try await status(of: alice, for: erin) == "online")
     try await leave(hers)
@@ -74,11 +83,11 @@ import Testing
     #expect(try await status(of: alice, for: erin) == "offline")
     // What she wants to show, and that she wants to show nothing.
     try await alice.must("presence", "set", "busy")
-    hers = try watch(alice)
+    hers = try await watch(alice)
     try await wait(for: "bob to hear that alice is busy", seconds: 60) { try pushed(alice, to: bobs).last == "busy" }
     try await leave(hers)
     try await alice.must("presence", "set", "hidden")
-    hers = try watch(alice)
+    hers = try await watch(alice)
     try await wait(for: "bob to hear nothing more of her", seconds: 60) {
       try pushed(alice, to: bobs).last == "offline"
     }
@@ -87,7 +96,7 @@ import Testing
     #expect(try await status(of: alice, for: erin) == nil)
     try await leave(hers)
     try await alice.must("presence", "set", "online")
-    hers = try watch(alice)
+    hers = try await watch(alice)
     try await wait(for: "bob to hear of alice again", seconds: 60) { try pushed(alice, to: bobs).last == "online" }
     // Her relay dies with her on it: nobody says that she is gone, and it is noticed within her lease.
     cluster.nodes[0].kill(SIGKILL)
@@ -116,8 +125,8 @@ import Testing
     defer { cluster.close() }
     let people = try await people("alice", "bob", "carol", "erin", at: cluster)
     let (alice, bob, carol, erin) = (people[0], people[1], people[2], people[3])
-    let bobs = try watch(bob)
-    let hers = try watch(alice)
+    let bobs = try await watch(bob)
+    let hers = try await watch(alice)
     try await wait(for: "bob to hear of alice", seconds: 60) { try pushed(alice, to: bobs).last == "online" }
     let before = try pushed(alice, to: bobs).count
     try cluster.redis.command("FLUSHALL")
@@ -131,7 +140,7 @@ import Testing
     cluster.link.stall()
     try await Task.sleep(for: .seconds(1))
     cluster.redis.kill()
-    let carols = try watch(carol)
+    let carols = try await watch(carol)
     try await leave(hers)
     try await Task.sleep(for: .seconds(2))
     cluster.link.heal()
@@ -153,8 +162,8 @@ import Testing
     let alice = try await Person("alice", at: cluster.url, "--ca-file", cluster.nginx.certificate, keeping: cluster)
     try await alice.must("contacts", "request", "bob")
     try await bob.must("contacts", "accept", "alice")
-    let bobs = try watch(bob)
-    let hers = try watch(alice)
+    let bobs = try await watch(bob)
+    let hers = try await watch(alice)
     try await wait(for: "bob to hear of alice", seconds: 60) { try pushed(alice, to: bobs).last == "online" }
     let before = try pushed(alice, to: bobs).count
     // Whichever of the two she is at.
