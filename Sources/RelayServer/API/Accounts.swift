@@ -103,7 +103,10 @@ extension API {
   /// with it: they need the devices of whom they talk to. The same questions are asked of the store whatever the answer.
   func account(named text: String, for caller: UserID) async throws(RelayError) -> AccountRecord {
     // Addresses contain `@` and so are no user names: they cannot be looked up.
-    let byID = try await services.store.account(id: UserID(text) ?? UserID(high: 0, low: 0))
+    let id = UserID(text)
+    let any = try await services.store.account(id: id ?? UserID(high: 0, low: 0))
+    // Any id may be somebody's: what was asked only for the asking's sake is nobody's answer.
+    let byID = id == nil ? nil : any
     let byName = try await services.store.account(login: Limits.isUsername(text) ? text : "")
     let user = (byID ?? byName)?.id ?? UserID(high: 0, low: 0)
     let mayReach = try await services.store.mayReach(user, from: caller)

@@ -10,6 +10,9 @@ extension API {
       guard (1...Limits.listingName).contains(body.name.utf8.count), body.topic.utf8.count <= Limits.listingTopic else {
         throw RelayError(.invalidRequest, "The name or the topic is too long or empty.")
       }
+      guard !body.name.utf8.contains(0), !body.topic.utf8.contains(0) else {
+        throw RelayError(.invalidRequest, "A NUL is no part of a name or a topic.")
+      }
       try await api.services.store.publish(body, of: try call.room, by: caller.user, device: caller.device)
       return done
     },

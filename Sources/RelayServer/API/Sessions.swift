@@ -50,7 +50,8 @@ extension API {
     guard body.password.utf8.count <= Limits.passwordLengths.upperBound else {
       throw RelayError(.invalidCredentials, "The name or the password is wrong.")
     }
-    let account = try await services.store.account(login: login)
+    // No name holds a NUL, and not every database can be asked for one.
+    let account = try await services.store.account(login: login.utf8.contains(0) ? "" : login)
     let (isRight, better) = try await services.passwords.check(body.password, against: account?.passwordHash)
     guard isRight, let account else {
       services.throttles.failedLogin(as: login, from: visitor, now: now)
