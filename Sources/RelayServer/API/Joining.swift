@@ -7,6 +7,11 @@ extension API {
     .join: { api, call async throws(RelayError) in
       let (caller, room) = (try call.caller, try call.room)
       let body: JoinRequest = try call.body()
+      try api.services.throttles.send(
+        by: caller.user, caller.device, to: room,
+        bytes: body.message.bytes.count + (body.groupInfo?.bytes.count ?? 0), now: api.services.now())
+      // Whoever comes by a link may be new; members come back without one.
+      if body.invite != nil { try api.services.monitor.admit() }
       return try json(
         try await api.services.writer.join(
           NewJoin(room: room, sender: caller.user, device: caller.device, request: body, now: api.services.now())

@@ -31,7 +31,8 @@ extension API {
       try check(body)
       try api.services.throttles.send(
         by: caller.user, caller.device, to: room,
-        bytes: body.message.bytes.count + (body.welcome?.bytes.count ?? 0), now: api.services.now())
+        bytes: body.message.bytes.count + (body.welcome?.bytes.count ?? 0) + (body.groupInfo?.bytes.count ?? 0),
+        now: api.services.now())
       if !body.added.isEmpty { try api.services.monitor.admit() }
       return try json(
         try await api.services.writer.commit(
@@ -44,6 +45,8 @@ extension API {
       let body: LeaveRequest = try call.body()
       let request = SendRequest(
         sendID: body.sendID, kind: .proposal, epoch: body.epoch, message: body.proposal.bytes)
+      try api.services.throttles.send(
+        by: caller.user, caller.device, to: room, bytes: body.proposal.bytes.count, now: api.services.now())
       return try json(
         try await api.services.writer.leave(
           NewMessage(

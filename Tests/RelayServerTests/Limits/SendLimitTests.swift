@@ -51,6 +51,26 @@ struct SendLimitTests {
     }
   }
 
+  /// Coming back by an external commit and leaving add to the log too.
+  @Test func holdsForJoinsAndLeaves() async throws {
+    try await RelayFixture.run({ $0.limits[.sends] = Rate(burst: 2, count: 1, period: .hour) }) { fixture in
+      let alice = try await fixture.person("alice")
+      let room = try await alice.createRoom()
+      func join(_ epoch: UInt64) async throws {
+        let _: SendResponse = try await alice.call(
+          .join, Route.join.path("\(room)"),
+          JoinRequest(sendID: .random(), epoch: epoch, message: [1], invite: nil, groupInfo: nil))
+      }
+      for epoch in UInt64(0)..<2 { try await join(epoch) }
+      await #expect(throws: Refusal(code: "rate_limited")) { try await join(2) }
+      await #expect(throws: Refusal(code: "rate_limited")) {
+        let _: SendResponse = try await alice.call(
+          .leave, Route.leave.path("\(room)"), LeaveRequest(sendID: .random(), epoch: 2, proposal: [1]))
+      }
+      #expect(try await alice.log(of: room).entries.count == 2)
+    }
+  }
+
   @Test func holdsForTheRoomOverAllItsMembers() async throws {
     try await RelayFixture.run({ $0.limits[.sendsOfRoom] = Rate(burst: 5, count: 1, period: .hour) }) { fixture in
       let (alice, bob) = (try await fixture.person("alice"), try await fixture.person("bob"))
@@ -74,6 +94,31 @@ struct SendLimitTests {
       try await alice.send(text, to: room)
       await #expect(throws: Refusal(code: "rate_limited")) { try await alice.send(text, to: room) }
       try await alice.send("short", to: room)
+    }
+  }
+
+  /// All that a commit brings counts, and what comes from outside counts alike.
+  @Test func countsBytesOfGroupInfos() async throws {
+    try await RelayFixture.run({ $0.limits[.kilobytes] = Rate(burst: 100, count: 1, period: .hour) }) { fixture in
+      let alice = try await fixture.person("alice")
+      let room = try await alice.createRoom()
+      let info = [UInt8](repeating: 7, count: 45 * 1024)
+      func commit(_ epoch: UInt64) async throws {
+        let _: SendResponse = try await alice.call(
+          .commit, Route.commit.path("\(room)"),
+          CommitRequest(
+            sendID: .random(), epoch: epoch, message: [1], welcome: nil, recipients: [], added: [], removed: [],
+            groupInfo: info))
+      }
+      func join(_ epoch: UInt64) async throws {
+        let _: SendResponse = try await alice.call(
+          .join, Route.join.path("\(room)"),
+          JoinRequest(sendID: .random(), epoch: epoch, message: [1], invite: nil, groupInfo: info))
+      }
+      try await commit(0)
+      try await join(1)
+      await #expect(throws: Refusal(code: "rate_limited")) { try await commit(2) }
+      await #expect(throws: Refusal(code: "rate_limited")) { try await join(2) }
     }
   }
 

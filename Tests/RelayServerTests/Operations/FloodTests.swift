@@ -77,6 +77,7 @@ struct FloodTests {
     ]) { relay in
       let fixture = relay.fixture
       let (alice, bob) = (try await fixture.person("alice"), try await fixture.person("bob"))
+      let carol = try await fixture.person("carol")
       let garden = try await alice.createRoom()
       try await alice.commit(garden, epoch: 0, add: [bob])
       let incarnation = try await bob.log(of: garden).last.incarnation
@@ -112,7 +113,7 @@ struct FloodTests {
       }
 
       // Meanwhile two people talk, and others come to the door.
-      var (turnedAway, joinsTurnedAway, said, most) = (0, 0, 0, before)
+      var (turnedAway, joinsTurnedAway, linksTurnedAway, said, most) = (0, 0, 0, 0, before)
       let begun = ContinuousClock.now
       while !stage.isOver {
         said += 1
@@ -130,15 +131,20 @@ struct FloodTests {
         let room = try await fixture.call(
           .createRoom, token: bob.token, CreateRoomRequest(room: .random()))
         if room.status == 503 { joinsTurnedAway += 1 }
+        // Nor by a link, whether it is good or not.
+        let knock = try await fixture.call(
+          .join, Route.join.path("\(garden)"), token: carol.token,
+          JoinRequest(sendID: .random(), epoch: 1, message: [1], invite: .random(), groupInfo: nil))
+        if knock.status == 503 { linksTurnedAway += 1 }
         most = max(most, relay.residentMiB)
-        let hasSeenAll = said >= 5 && turnedAway > 0 && joinsTurnedAway > 0
+        let hasSeenAll = said >= 5 && turnedAway > 0 && joinsTurnedAway > 0 && linksTurnedAway > 0
         if hasSeenAll || ContinuousClock.now - begun > .seconds(20) { stage.isEnough = true }
       }
       let results: [RoomID: (Int, Int)] = try await flood.value
       let (stored, refused) = results.values.reduce((0, 0)) { ($0.0 + $1.0, $0.1 + $1.1) }
       print("flood: \(stored) stored, \(refused) sends refused, \(said) messages beside it, \(turnedAway) turned away,")
       print("flood: memory \(before) MiB before, \(most) MiB at most")
-      #expect(said > 1 && turnedAway > 0 && joinsTurnedAway > 0)
+      #expect(said > 1 && turnedAway > 0 && joinsTurnedAway > 0 && linksTurnedAway > 0)
       // The queue of writes holds 64 MiB; a batch and what the kernel has not taken come beside it.
       #expect(most - before < 320)
 
