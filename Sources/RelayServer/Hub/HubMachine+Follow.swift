@@ -69,21 +69,47 @@ extension HubMachine {
     }
   }
 
+  /// The cursor that a connection's current `follow` has come to, and what is to be known about it.
+  private struct Place {
+    /// None once all cursors have had their turn.
+    var cursor: RoomCursor?
+    var room: RoomResponse?
+    var requestID: UInt32?
+    var ticket: UInt64
+    var caller: Caller?
+    var isSlow: Bool
+  }
+
+  /// By value, so that nothing refers to a peer's lists while they grow: each change would copy them.
+  private func place(of connection: Connection) -> Place? {
+    guard let peer = peers[connection], let follow = peer.follows.first, let rooms = follow.rooms, !follow.isReading
+    else { return nil }
+    let cursor = follow.index < follow.cursors.count ? follow.cursors[follow.index] : nil
+    return Place(
+      cursor: cursor, room: cursor.flatMap { rooms[$0.room] }, requestID: follow.requestID, ticket: follow.ticket,
+      caller: peer.caller, isSlow: peer.slowSince != nil)
+  }
+
+  private func currentRoom(_ connection: Connection) -> RoomID? {
+    guard let follow = peers[connection]?.follows.first, follow.index < follow.cursors.count else { return nil }
+    return follow.cursors[follow.index].room
+  }
+
   /// Goes on with the current `follow`, unless it waits for the store or for the connection.
   mutating func advance(_ connection: Connection) {
-    while let peer = peers[connection], let follow = peer.follows.first, let rooms = follow.rooms, !follow.isReading {
-      guard follow.index < follow.cursors.count else {
-        if let requestID = follow.requestID {
-          actions.append(.send(.following(requestID: requestID, follow.statuses), to: connection))
+    while let place = place(of: connection) {
+      guard let cursor = place.cursor else {
+        if let requestID = place.requestID {
+          let statuses = peers[connection]?.follows.first?.statuses ?? []
+          actions.append(.send(.following(requestID: requestID, statuses), to: connection))
         }
         return next(connection)
       }
-      let cursor = follow.cursors[follow.index]
-      guard let room = rooms[cursor.room] else {
+      guard let room = place.room else {
         settle(connection, .gone, last: cursor.position, epoch: 0)
         continue
       }
-      let isOfThisLog = follow.requestID == nil || cursor.position.incarnation == room.position.incarnation
+      let isOfThisLog = place.requestID == nil || cursor.position.incarnation == room.position.incarnation
       guard isOfThisLog, cursor.position.sequence <= room.position.sequence else {
         settle(connection, .incarnationChanged, last: room.position, epoch: room.epoch)
         continue
@@ -91,9 +117,9 @@ extension HubMachine {
       if cursor.position.sequence == room.position.sequence {
         join(connection, at: room.position, epoch: room.epoch)
       } else {
-        guard peer.slowSince == nil, let caller = peer.caller else { return }
+        guard !place.isSlow, let caller = place.caller else { return }
         peers[connection]?.follows[0].isReading = true
-        actions.append(.read(connection, ticket: follow.ticket, cursor, caller))
+        actions.append(.read(connection, ticket: place.ticket, cursor, caller))
       }
     }
   }
@@ -119,8 +145,7 @@ extension HubMachine {
 
   /// The current cursor's read is done.
   private mutating func join(_ connection: Connection, at position: StreamPosition, epoch: UInt64) {
-    guard let follow = peers[connection]?.follows.first else { return }
-    let room = follow.cursors[follow.index].room
+    guard let room = currentRoom(connection) else { return }
     var output: [RoomFeed.Output] = []
     let isMember = feeds[room]?.finish(connection, at: position.sequence, into: &output) ?? false
     take(output)
@@ -131,8 +156,7 @@ extension HubMachine {
   private mutating func settle(
     _ connection: Connection, _ outcome: FollowStatus.Outcome, last: StreamPosition, epoch: UInt64
   ) {
-    guard let follow = peers[connection]?.follows.first else { return }
-    let room = follow.cursors[follow.index].room
+    guard let room = currentRoom(connection) else { return }
     if outcome != .live {
       leave(room, connection)
       peers[connection]?.rooms.remove(room)

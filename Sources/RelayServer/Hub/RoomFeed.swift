@@ -16,7 +16,8 @@ struct RoomFeed {
 
   private struct Joining {
     let user: UserID
-    var kept: [StoredEntry] = []
+    /// Where in what is kept its own begins.
+    let since: Int
     /// How far it is up to date, once the read is done.
     var reached: UInt64?
   }
@@ -25,11 +26,18 @@ struct RoomFeed {
   private(set) var next: UInt64?
   /// Entries that came before those that precede them.
   private var early: [UInt64: StoredEntry] = [:]
+  private(set) var earlyBytes = 0
   private(set) var live: [Connection] = []
   /// What the live ones are to be sent next, in one piece: see ``flush(into:)``.
   private var run: [StoredEntry] = []
   private var users: [Connection: UserID] = [:]
   private var joining: [Connection: Joining] = [:]
+  /// Those of them whose read is not done.
+  private var readers = 0
+  /// What came since the first of these joined, once for all of them, and how much came before it.
+  private var kept: [StoredEntry] = []
+  private var keptBytes = 0
+  private var keptFrom = 0
   /// When the gap before the early ones was noticed.
   private(set) var gapSince: UInt64?
 
@@ -37,8 +45,9 @@ struct RoomFeed {
   private var known: UInt64 = 0
   private var asked: UInt64 = 0
 
-  /// Entries kept for one joining follower before it is given up as too slow.
+  /// Entries, and bytes of messages, that are kept for joining followers before those that take longest are given up as too slow.
   static let maxKept = 20_000
+  static let maxKeptBytes = 32 << 20
 
   var isEmpty: Bool { live.isEmpty && joining.isEmpty }
   var followers: [Connection] { live + joining.keys }
@@ -46,11 +55,12 @@ struct RoomFeed {
   /// Begins a join; whatever the connection had of this room before is over.
   mutating func join(_ connection: Connection, user: UserID) {
     leave(connection)
-    joining[connection] = Joining(user: user)
+    joining[connection] = Joining(user: user, since: keptFrom + kept.count)
+    readers += 1
   }
 
   mutating func leave(_ connection: Connection) {
-    joining[connection] = nil
+    if let join = joining.removeValue(forKey: connection), join.reached == nil { endRead() }
     if users.removeValue(forKey: connection) != nil { live.removeAll { $0 == connection } }
   }
 
@@ -68,15 +78,39 @@ struct RoomFeed {
       if gapSince != nil, sequence >= known { gapSince = nil }
       return []
     }
-    var overflowing: [Connection] = []
-    for (connection, join) in joining where join.reached == nil {
-      joining[connection]?.kept.append(stored)
-      if join.kept.count >= Self.maxKept { overflowing.append(connection) }
-    }
-    early[sequence] = stored
+    let overflowing = keep(stored)
+    if let twin = early.updateValue(stored, forKey: sequence) { earlyBytes -= twin.entry.message.bytes.count }
+    earlyBytes += stored.entry.message.bytes.count
     if gapSince == nil { gapSince = now }
     release(into: &output)
+    if early.count > Self.maxKept || earlyBytes > Self.maxKeptBytes {
+      // They are on disk: once the gap has lasted, they are read from there.
+      known = max(known, early.keys.max() ?? 0)
+      (early, earlyBytes) = ([:], 0)
+    }
     return overflowing
+  }
+
+  /// Keeps an entry for those whose reads may have begun before it was stored; returns whom that would take too much.
+  private mutating func keep(_ stored: StoredEntry) -> [Connection] {
+    guard readers > 0 else { return [] }
+    kept.append(stored)
+    keptBytes += stored.entry.message.bytes.count
+    guard kept.count > Self.maxKept || keptBytes > Self.maxKeptBytes else { return [] }
+    let reading = joining.filter { $0.value.reached == nil }
+    let unneeded = (reading.values.map(\.since).min() ?? keptFrom) - keptFrom
+    keptBytes -= kept.prefix(unneeded).reduce(0) { $0 + $1.entry.message.bytes.count }
+    kept.removeFirst(unneeded)
+    keptFrom += unneeded
+    guard kept.count > Self.maxKept || keptBytes > Self.maxKeptBytes else { return [] }
+    return reading.filter { $0.value.since <= keptFrom + kept.count / 2 }.map(\.key)
+  }
+
+  private mutating func endRead() {
+    readers -= 1
+    guard readers == 0 else { return }
+    keptFrom += kept.count
+    (kept, keptBytes) = ([], 0)
   }
 
   /// Puts out what the live followers are to be sent.
@@ -94,7 +128,9 @@ struct RoomFeed {
     var reached = sequence
     var newer: [StoredEntry] = []
     var isRemoved = false
-    for stored in join.kept.sorted(by: { $0.entry.sequence < $1.entry.sequence }) {
+    let own = kept.dropFirst(max(0, join.since - keptFrom))
+    endRead()
+    for stored in own.sorted(by: { $0.entry.sequence < $1.entry.sequence }) {
       guard stored.entry.sequence > reached else { continue }
       guard stored.entry.sequence == reached + 1 else { break }
       newer.append(stored)
@@ -110,9 +146,9 @@ struct RoomFeed {
     if next == nil {
       next = reached + 1
       early = early.filter { $0.key > reached }
+      earlyBytes = early.values.reduce(0) { $0 + $1.entry.message.bytes.count }
     }
     join.reached = reached
-    join.kept = []
     joining[connection] = join
     flush(into: &output)
     promote(connection)
@@ -146,7 +182,7 @@ struct RoomFeed {
     // The reads find what is missing, and what came early too.
     run = []
     next = nil
-    early = [:]
+    (early, earlyBytes) = ([:], 0)
     gapSince = nil
     (known, asked) = (0, 0)
     return again
@@ -163,6 +199,7 @@ struct RoomFeed {
     guard let start = next else { return }
     var sequence = start
     while let stored = early.removeValue(forKey: sequence) {
+      earlyBytes -= stored.entry.message.bytes.count
       if !live.isEmpty { run.append(stored) }
       for (connection, join) in joining {
         // Its read has delivered this one already; from the next on it is live.

@@ -122,6 +122,22 @@ struct HubMachineTests {
       ])
   }
 
+  /// One frame names thousands of rooms: what each costs must not grow with their number, or a few bytes hold up a loop.
+  @Test func costOfFollowingGrowsWithTheRoomsOnly() {
+    func time(_ count: UInt64) -> Duration {
+      let cursors = (0..<count).map {
+        RoomCursor(room: RoomID(high: 3, low: $0), position: StreamPosition(incarnation: Self.incarnation, sequence: 0))
+      }
+      return (0..<3).map { _ in
+        var machine = Self.ready()
+        _ = machine.handle(.frame(1, .follow(requestID: 1, cursors: cursors)), now: 0)
+        return ContinuousClock().measure { _ = machine.handle(.surveyed(1, ticket: 1, .success([])), now: 0) }
+      }.min() ?? .zero
+    }
+    let (few, many) = (time(256), time(4096))
+    #expect(many < few * 32, "16 times as many rooms take \(many) instead of \(few)")
+  }
+
   @Test func expiresUnlessRenewed() {
     var later = Self.caller
     later.expires = 200_000

@@ -115,6 +115,76 @@ struct RoomFeedTests {
     #expect(feed.followers == [1])
   }
 
+  /// Entries that wait for somebody whose read takes for ever are bounded, by their number and by their bytes.
+  @Test func boundsWhatItKeepsForThoseWhoJoin() {
+    let large = [UInt8](repeating: 1, count: 1 << 20)
+    for (message, most) in [([UInt8](), 20_000), (large, 40)] {
+      var feed = RoomFeed()
+      var output: [RoomFeed.Output] = []
+      feed.join(1, user: Self.alice)
+      feed.join(2, user: Self.bob)
+      var sequence: UInt64 = 0
+      var gone: Set<Int> = []
+      while gone.isEmpty, sequence <= UInt64(most) {
+        sequence += 1
+        let entry = LogEntry(
+          room: Self.room, sequence: sequence, kind: .application, epoch: 0, time: 0, message: message)
+        gone.formUnion(feed.add(StoredEntry(entry), now: 0, into: &output))
+      }
+      #expect(gone == [1, 2], "after \(sequence)")
+      for connection in gone { feed.leave(connection) }
+      #expect(feed.isEmpty && output.isEmpty)
+    }
+  }
+
+  /// One who joins after another has waited for long is not given up with it; and those who keep coming keep nothing alive.
+  @Test func keepsNoMoreThanTheOldestNeeds() {
+    var feed = RoomFeed()
+    var deliveries = Deliveries()
+    var output: [RoomFeed.Output] = []
+    feed.join(1, user: Self.alice)
+    var gone: [Int] = []
+    for sequence in UInt64(1)...20_100 {
+      // Each begins before the one before it has ended.
+      if sequence == 15_000 { feed.join(2, user: Self.bob) }
+      gone += feed.add(Self.entry(sequence), now: 0, into: &output)
+      for connection in gone { feed.leave(connection) }
+    }
+    #expect(gone == [1])
+    // Its read saw the log up to 15,100; the rest was kept.
+    #expect(feed.finish(2, at: 15_100, into: &output))
+    _ = feed.add(Self.entry(20_101), now: 0, into: &output)
+    feed.flush(into: &output)
+    deliveries.note(output)
+    #expect(deliveries.byConnection == [2: Array(15_101...20_101)])
+  }
+
+  /// What came too early is bounded as well: those who wait read it from the store.
+  @Test func boundsWhatCameEarly() {
+    var feed = RoomFeed()
+    var output: [RoomFeed.Output] = []
+    feed.join(1, user: Self.alice)
+    #expect(feed.finish(1, at: 0, into: &output))
+    let message = [UInt8](repeating: 1, count: 1 << 20)
+    for sequence in UInt64(2)...41 {
+      let entry = LogEntry(
+        room: Self.room, sequence: sequence, kind: .application, epoch: 0, time: 0, message: message)
+      _ = feed.add(StoredEntry(entry), now: 7, into: &output)
+    }
+    #expect(feed.earlyBytes <= RoomFeed.maxKeptBytes)
+    // The gap closes, but what was let go is still to be had: somebody has to look.
+    _ = feed.add(Self.entry(1), now: 8, into: &output)
+    #expect(feed.gapSince == 7)
+    feed.flush(into: &output)
+    var deliveries = Deliveries()
+    deliveries.note(output)
+    let delivered = deliveries.byConnection[1] ?? []
+    #expect(delivered == Array(1...UInt64(delivered.count)))
+    #expect(feed.resynchronise().map(\.after) == [UInt64(delivered.count)])
+    #expect(feed.finish(1, at: 41, into: &output))
+    #expect(feed.gapSince == nil || feed.earlyBytes == 0)
+  }
+
   @Test func readsAgainAfterAGap() {
     var feed = RoomFeed()
     var output: [RoomFeed.Output] = []
