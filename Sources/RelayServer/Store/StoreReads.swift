@@ -75,13 +75,17 @@ extension SQLConnection {
       """
       SELECT account.id, account.username, member.role
       FROM room JOIN member ON member.room = room.key JOIN account ON account.key = member.account
-      WHERE room.id = \(room) ORDER BY account.username
+      WHERE room.id = \(room) AND EXISTS (
+        SELECT 1 FROM member AS own JOIN account AS asking ON asking.key = own.account
+        WHERE own.room = room.key AND asking.id = \(user))
+      ORDER BY account.username
       """
     ) { row in
       MembersResponse.Member(
         user: try row.identifier(0), username: try row.text(1), role: MemberRole(rank: try row.unsigned(2)))
     }
-    guard members.contains(where: { $0.user == user }) else { throw RelayError.noSuchRoom }
+    // Nobody else's are read, or time would tell others that there is a room, and how large.
+    guard !members.isEmpty else { throw RelayError.noSuchRoom }
     return members
   }
 

@@ -1,5 +1,6 @@
 import RelayProtocol
 import RelayServer
+import Storage
 import Testing
 
 @Suite struct StoreRoomTests {
@@ -288,5 +289,34 @@ import Testing
     #expect(passing == .deviceUnknown)
     #expect(waiting.map(\.position.sequence) == [2])
     #expect(waiting[0].id > welcome.id)
+  }
+
+  /// To ask for the members of another's room costs what it costs to ask for those of none, however many there are.
+  @Test func membersOfOthersAreNotEvenRead() async throws {
+    let world = try StoreWorld(.sqlite)
+    let (alice, mallory) = (try await world.person("alice"), try await world.person("mallory"))
+    let (large, none): (RoomID, RoomID) = (try await world.room(of: alice), StoreWorld.random())
+    let database = try SQLiteDatabase(path: world.folder.database)
+    try database.executeScript(
+      """
+      WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
+      INSERT INTO account (id, username, password_hash, role, created, list_number, list)
+      SELECT randomblob(16), 'member' || i, '', 'user', 1, 1, x'00' FROM n;
+      INSERT INTO member (room, account, joined, role)
+      SELECT room.key, account.key, 1, 0 FROM room, account WHERE account.username LIKE 'member%';
+      """)
+    #expect(try await world.store.members(of: large, for: alice.user).count == 4001)
+    func time(_ room: RoomID) async throws -> Duration {
+      var least = Duration.seconds(1)
+      for _ in 0..<20 {
+        let begun = ContinuousClock.now
+        #expect(
+          try await refusal { _ = try await world.store.members(of: room, for: mallory.user) } == .roomNotFound)
+        least = min(least, .now - begun)
+      }
+      return least
+    }
+    let (another, nothing) = (try await time(large), try await time(none))
+    #expect(another < nothing * 5 + .milliseconds(1), "\(another) instead of \(nothing)")
   }
 }
