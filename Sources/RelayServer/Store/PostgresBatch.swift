@@ -25,7 +25,8 @@ struct PostgresBatch {
   struct Earlier {
     let sequence: UInt64
     let time: UInt64
-    let room: RoomID
+    /// Nil where it is no more.
+    let room: RoomID?
     /// Of the entry, if it is still kept.
     let content: (kind: UInt64, epoch: UInt64, digest: [UInt8])?
   }
@@ -101,7 +102,7 @@ struct PostgresBatch {
           throw RelayError(.deviceUnknown, "The device is not in the account's list.")
         }
         // What was accepted once stays accepted, even if the epoch has moved or the membership has ended since.
-        if let earlier = earlier[index] {
+        if let earlier = earlier[index], earlier.room == message.room || rooms[message.room] != nil {
           outcomes[index] = .success(try outcome(of: earlier, for: message))
           continue
         }

@@ -92,7 +92,7 @@ struct PostgresLog {
     SELECT send.number, sent.sequence, sent.time, room.id, entry.kind, entry.epoch, sha256(entry.message)
     FROM unnest($1, $2) WITH ORDINALITY AS send (device, id, number)
     JOIN device ON device.id = send.device JOIN sent ON sent.device = device.key AND sent.send_id = send.id
-    JOIN room ON room.key = sent.room
+    LEFT JOIN room ON room.key = sent.room
     LEFT JOIN entry ON entry.room = sent.room AND entry.sequence = sent.sequence
     """
 
@@ -129,7 +129,8 @@ struct PostgresLog {
     }
     batch.earlier[batch.asked[number]] = PostgresBatch.Earlier(
       sequence: UInt64(bitPattern: try result.integer(row: row, column: 1)),
-      time: UInt64(bitPattern: try result.integer(row: row, column: 2)), room: try identifier(result, row, 3),
+      time: UInt64(bitPattern: try result.integer(row: row, column: 2)),
+      room: result.isNull(row: row, column: 3) ? nil : try identifier(result, row, 3),
       content: content)
   }
 

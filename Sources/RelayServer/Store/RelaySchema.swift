@@ -13,7 +13,7 @@ enum RelaySchema {
   }
 
   /// A step that was released never changes again: what comes later is a new one, in a file of its own.
-  static let steps: [Step] = [first, retention, removals, rooms, people, log, nodes, tokens]
+  static let steps: [Step] = [first, retention, removals, rooms, people, log, nodes, tokens, sends]
 
   /// `KinR` in ASCII.
   private static let applicationID: Int32 = 0x4B69_6E52

@@ -32,7 +32,7 @@ extension StoreTables {
     let stored = try database.query("SELECT key, id FROM device WHERE account = \(account) ORDER BY key") { row in
       (key: try row.integer(0), id: try row.identifier(1, as: DeviceID.self))
     }
-    // Sessions, key packages, Welcomes and remembered sends go by foreign keys.
+    // Sessions, key packages and Welcomes go by foreign keys.
     for device in stored where !list.devices.contains(device.id) {
       try database.execute("DELETE FROM device WHERE key = \(device.key)")
     }

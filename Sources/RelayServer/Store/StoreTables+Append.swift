@@ -38,7 +38,8 @@ extension StoreTables {
       try statements.insertSent(
         request.sendID, device: sender.device, room: head.key, sequence: sequence, time: message.now)
     else {
-      guard let earlier = try earlierOutcome(message, from: sender) else { throw StorageError(.noRow) }
+      // Or it names one to a room that is no more.
+      guard let earlier = try earlierOutcome(message, from: sender) else { throw reused }
       return earlier
     }
     do {
@@ -58,6 +59,8 @@ extension StoreTables {
     return Appended(response: response(sequence, message.now), entry: entry)
   }
 
+  private var reused: RelayError { RelayError(.sendIDReused, "The send id names another message.") }
+
   /// What a send with this id came to before, or nil if there was none.
   ///
   /// Throws `sendIDReused` if it was something else. Comparing with the stored entry needs no digest beside it.
@@ -66,22 +69,27 @@ extension StoreTables {
     let earlier = try database.first(
       """
       SELECT sent.sequence, sent.time, room.id, entry.kind, entry.epoch, entry.message
-      FROM sent JOIN room ON room.key = sent.room
+      FROM sent LEFT JOIN room ON room.key = sent.room
       LEFT JOIN entry ON entry.room = sent.room AND entry.sequence = sent.sequence
       WHERE \(part: statements.isSend(request.sendID, of: sender.device))
       """
     ) { row in
-      var isSame = try row.identifier(2, as: RoomID.self) == message.room
+      let isThere = try !row.isNull(2) && row.identifier(2, as: RoomID.self) == message.room
+      var isSame = isThere
       // An entry that is no longer kept cannot be compared; its place in the log is answer enough.
       if isSame, try !row.isNull(3), try row.unsigned(3) != UInt64(EntryKind.erased.rawValue) {
         isSame =
           try row.unsigned(3) == UInt64(request.kind.rawValue) && row.unsigned(4) == request.epoch
           && row.withBlob(5) { $0.elementsEqual(request.message.bytes) }
       }
-      return (isSame: isSame, response: response(try row.unsigned(0), try row.unsigned(1)))
+      return (isThere: isThere, isSame: isSame, response: response(try row.unsigned(0), try row.unsigned(1)))
     }
     guard let earlier else { return nil }
-    guard earlier.isSame else { throw RelayError(.sendIDReused, "The send id names another message.") }
+    guard earlier.isSame else {
+      // What was sent to a room that was erased outlives it, and its number may be another room's by now.
+      if try !earlier.isThere && head(of: message.room) == nil { return nil }
+      throw reused
+    }
     return Appended(response: earlier.response, entry: nil)
   }
 

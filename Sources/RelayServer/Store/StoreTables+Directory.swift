@@ -46,8 +46,8 @@ extension StoreTables {
 
   /// Takes a room and all that hangs on it out of the tables.
   func erase(_ key: Int64, id: RoomID) throws {
-    // Remembered sends name rooms without referring to them.
-    try database.execute("DELETE FROM sent WHERE room = \(key)")
+    // Remembered sends name rooms without referring to them, and go when their time comes: to look for a room's among all
+    // would take as long as there are many, and anybody can make rooms and end them.
     try database.execute("DELETE FROM waiting WHERE room = \(key)")
     try database.execute("DELETE FROM room WHERE key = \(key)")
     forgetRoom(id)

@@ -122,10 +122,6 @@ enum FrozenSchema {
     BEGIN
       DELETE FROM entry WHERE room = OLD.key;
     END;
-    CREATE TRIGGER sent_goes AFTER DELETE ON device
-    BEGIN
-      DELETE FROM sent WHERE device = OLD.key;
-    END;
     CREATE TRIGGER welcome_unwanted AFTER DELETE ON waiting
     WHEN NOT EXISTS (SELECT 1 FROM waiting WHERE welcome = OLD.welcome)
     BEGIN

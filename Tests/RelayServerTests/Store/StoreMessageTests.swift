@@ -238,4 +238,30 @@ import Testing
     #expect(try await refusal { _ = try await world.store.rooms(of: alice.user) } == .unavailable)
     #expect(try await refusal { try await world.store.endSession(id: 1) } == .unavailable)
   }
+
+  /// What was sent to a room outlives it: to look for it would take as long as there is much, and everybody can end rooms.
+  @Test(arguments: StoreKind.allCases) func sendsOfErasedRoomsConfuseNothing(_ kind: StoreKind) async throws {
+    let world = try StoreWorld(kind)
+    let (alice, bob) = (try await world.person("alice"), try await world.person("bob"))
+    let (gone, room) = (try await world.room(of: alice), try await world.room(of: bob, with: alice))
+    let old = StoreWorld.message(gone, from: alice)
+    try await world.send(old)
+    _ = try await world.store.deleteRoom(gone, proof: [1], by: alice.user, device: alice.device, now: 5)
+    // The next one may get its number.
+    let next = try await world.room(of: alice)
+    #expect(await world.send([old])[0].refusal == .roomNotFound)
+    for target in [room, next] {
+      let (id, epoch) = (old.request.sendID, target == room ? UInt64(1) : 0)
+      let again = StoreWorld.message(target, from: alice, epoch: epoch, id: id)
+      let outcomes = await world.send([again, StoreWorld.message(target, from: alice, epoch: epoch)])
+      #expect(outcomes[0].refusal == .sendIDReused && outcomes[1].refusal == nil)
+      let commit = StoreWorld.commit(target, from: alice, epoch: epoch, id: id)
+      #expect(try await refusal { _ = try await world.store.commit(commit) } == .sendIDReused)
+    }
+    #expect(try await world.log(next, for: alice).entries.count == 1)
+    // Nor does a device that comes back under its id find what it sent before.
+    try await world.store.replaceDeviceList(of: alice.user, with: StoreWorld.list(2, StoreWorld.random()))
+    try await world.store.replaceDeviceList(of: alice.user, with: StoreWorld.list(3, alice.device))
+    #expect(await world.send([StoreWorld.message(next, from: alice, id: old.request.sendID)])[0].refusal == nil)
+  }
 }
