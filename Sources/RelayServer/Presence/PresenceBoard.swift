@@ -23,7 +23,7 @@ struct PresenceBoard {
 
   /// What is to be done, in this order.
   struct Work: Equatable {
-    /// Leases to take.
+    /// Leases to take, or to see to that they are there.
     var hold: [UserID] = []
     /// Leases to give back, of people who were seen until now.
     var release: [UserID] = []
@@ -66,6 +66,9 @@ struct PresenceBoard {
     var waits = false
   }
 
+  /// How much later than this node the others may be back at Redis, in milliseconds: the longest pause between two tries.
+  private static let settling: UInt64 = 2500
+
   /// People whose state is remembered beside those who are connected here.
   static let capacity = 100_000
 
@@ -88,6 +91,8 @@ struct PresenceBoard {
   private var seen: Set<UserID> = []
   /// Those of both who had no lease at the last sweep.
   private var lost: Set<UserID> = []
+  /// Until when leases may be missing because their nodes are not back at Redis.
+  private var settlesAt: UInt64 = 0
   private var swept: UInt64 = 0
   private var blindSince: UInt64?
 
@@ -116,8 +121,10 @@ struct PresenceBoard {
     case .rumoured(let news): take(news)
     case .profile(let user): profiles.insert(user)
     case .retell: isToRetell = true
-    // Where nobody is connected nobody was told anything that could be wrong.
-    case .missed: if !entries.isEmpty { isMissing = true }
+    case .missed:
+      (lost, settlesAt) = ([], now + Self.settling)
+      // Where nobody is connected nobody was told anything that could be wrong. Others may have asked this node in vain.
+      if !entries.isEmpty { (isMissing, isToRetell) = (true, true) }
     case .failed(let announce, let look, let profiles):
       // At the next tick: a store that is away is not asked without end.
       if failed.announce.count < Self.capacity { failed.announce.formUnion(announce) }
@@ -136,6 +143,8 @@ struct PresenceBoard {
     }
     looks.subtract(announces)
     work.announce = announces.take(count)
+    // Whoever hears of them looks: their leases must stand then, also if Redis has just lost what it knew.
+    for user in work.announce where leases[user] == nil && entries[user] != nil { work.hold.append(user) }
     work.look = looks.take(count)
     (work.profiles, work.rumouredProfiles) = (profiles.take(count), rumouredProfiles.take(count))
     (work.asks, work.sweeps) = (isMissing, isSweeping)
@@ -247,6 +256,7 @@ struct PresenceBoard {
       if isBlind(now: now) { looks.formUnion(asked) }
       return
     }
+    guard !isSettling(now: now) else { return }
     let missing = asked.filter { !connected.users.contains($0) }
     looks.formUnion(missing.filter { lost.contains($0) })
     lost = Set(missing)
@@ -256,6 +266,14 @@ struct PresenceBoard {
   mutating func note(_ connected: Connected, now: UInt64) {
     blindSince = connected.isWhole ? nil : blindSince ?? now
   }
+
+  /// Whether who has no lease there may be said to be gone.
+  func believes(_ connected: Connected, now: UInt64) -> Bool {
+    connected.isWhole ? !isSettling(now: now) : isBlind(now: now)
+  }
+
+  /// A clock that was set back settles at once.
+  private func isSettling(now: UInt64) -> Bool { settlesAt > now && settlesAt <= now + Self.settling }
 
   /// Whether they could not be for so long that all of them have run out.
   func isBlind(now: UInt64) -> Bool { blindSince.map { $0 + times.lease <= now } ?? false }

@@ -122,10 +122,8 @@ final class PresenceKeeper: BusListener {
 
   private func announce(_ user: UserID, _ connected: Connected, isRumour: Bool) async throws(RelayError) {
     let time = now()
-    // Nobody is said to be gone because Redis is: when it is back, the other nodes say it again.
-    if isRumour, !connected.isWhole, !connected.users.contains(user), board.withLock({ !$0.isBlind(now: time) }) {
-      return
-    }
+    // Nobody is said to be gone because Redis is, or was: what is true then, a sweep finds.
+    if isRumour, !connected.users.contains(user), board.withLock({ !$0.believes(connected, now: time) }) { return }
     guard let account = try await store.account(id: user) else { return }
     let presence = presence(of: account, isConnected: connected.users.contains(user))
     guard board.withLock({ $0.isNews(presence) }) else { return }

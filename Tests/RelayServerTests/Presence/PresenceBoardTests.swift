@@ -28,6 +28,7 @@ struct PresenceBoardTests {
     func sweep(_ connected: Connected, now: UInt64) { board.sweep(board.remote, connected, now: now) }
     func note(_ connected: Connected, now: UInt64) { board.note(connected, now: now) }
     func isBlind(now: UInt64) -> Bool { board.isBlind(now: now) }
+    func believes(_ connected: Connected, now: UInt64) -> Bool { board.believes(connected, now: now) }
   }
 
   private func news(_ user: UserID, _ status: PresenceStatus) -> PresenceNews {
@@ -150,6 +151,33 @@ struct PresenceBoardTests {
     #expect(desk.times.life + 2 * desk.times.sweep <= desk.times.lease)
   }
 
+  /// The other nodes may be back at Redis later than this one.
+  @Test func missesNobodyRightAfterRedisIsBack() {
+    let desk = Desk(lease: 12_000)
+    _ = desk.work(.arrived(user), now: 0)
+    _ = desk.isNews(news(other, .online))
+    desk.sweep(Connected(users: []), now: 1500)
+    _ = desk.work(.missed, now: 1600)
+    for now in [2000, 3000, 4000] as [UInt64] {
+      #expect(!desk.believes(Connected(users: []), now: now))
+      desk.sweep(Connected(users: []), now: now)
+      #expect(desk.take().isEmpty)
+    }
+    #expect(desk.believes(Connected(users: []), now: 5000))
+    desk.sweep(Connected(users: []), now: 5000)
+    #expect(desk.take().isEmpty)
+    desk.sweep(Connected(users: []), now: 6000)
+    #expect(desk.take().look == [other])
+  }
+
+  /// Who is announced is looked for at once: Redis may have just lost the lease.
+  @Test func seesToTheLeasesOfThoseItAnnounces() {
+    let desk = Desk(lease: 12_000)
+    _ = desk.work(.arrived(user), now: 0)
+    #expect(desk.work(.changed(user), now: 20_000) == Work(hold: [user], announce: [user]))
+    #expect(desk.work(.changed(other), now: 20_000) == Work(announce: [other]))
+  }
+
   /// Nobody is gone because Redis is; unless it stays away for so long that no lease could have lasted.
   @Test func knowsWhatItCannotKnow() {
     let desk = Desk(lease: 12_000)
@@ -202,5 +230,7 @@ struct PresenceBoardTests {
     _ = desk.work(.arrived(user), now: 1)
     #expect(desk.work(.missed, now: 1) == Work(asks: true))
     #expect(desk.take().isEmpty)
+    // They may have asked meanwhile, and were not heard.
+    #expect(desk.work(.tick, now: 2).announce == [user])
   }
 }

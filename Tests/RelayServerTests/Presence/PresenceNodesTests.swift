@@ -184,7 +184,9 @@ struct PresenceNodesTests {
       let listener = Redis(configuration, log: Log("spy", to: LogSink(descriptor: 2, level: .off)))
       listener.start(ready: {}, listening: {}, message: { message in heard.withLock { $0.append(message) } })
       #expect(
-        try await eventually { await spy.ask("PUBSUB", "NUMSUB", channel).map { "\($0)".contains("3") } ?? false })
+        try await eventually {
+          await spy.ask("PUBSUB", "NUMSUB", channel) == .list([.bytes(Array(channel.utf8)), .integer(4)])
+        })
       nodes.near.keeper.tell(.arrived(alice))
       #expect(try await eventually { nodes.far.statuses(of: alice) == [.online] })
       let messages = heard.withLock { $0 }

@@ -14,8 +14,8 @@ enum PresenceKind: String, CaseIterable, Sendable, CustomStringConvertible {
 
 /// Two nodes' leases. With Redis they are two of them on one server; otherwise they are one and the same.
 final class PresenceWorld: Sendable {
-  /// Three tenths of a second for each unit.
-  static let times = PresenceBoard.Times(lease: 3600)
+  /// Four tenths of a second for each unit.
+  static let times = PresenceBoard.Times(lease: 4800)
 
   /// One end on Redis.
   final class Node: Sendable {
