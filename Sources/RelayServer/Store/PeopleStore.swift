@@ -144,8 +144,11 @@ package struct Redemption: Sendable, Hashable {
   /// When it may be forgotten, since the token has expired.
   package var expires: UInt64
 
-  package init(hash: [UInt8], now: UInt64, expires: UInt64) {
-    (self.hash, self.now, self.expires) = (hash, now, expires)
+  /// Whom the token names: still the account's when a session begins by it.
+  package var identity: ExternalIdentity?
+
+  package init(hash: [UInt8], now: UInt64, expires: UInt64, identity: ExternalIdentity? = nil) {
+    (self.hash, self.now, self.expires, self.identity) = (hash, now, expires, identity)
   }
 }
 

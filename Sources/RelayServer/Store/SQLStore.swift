@@ -55,6 +55,7 @@ extension SQLStore {
   package func createSession(_ session: SessionRecord, redeeming redemption: Redemption?) async throws(RelayError) {
     try await write {
       if let redemption { try $0.redeem(redemption) }
+      if let identity = redemption?.identity { try $0.require(identity, of: session.user) }
       try $0.createSession(session)
     }
   }

@@ -28,6 +28,20 @@ extension StoreTables {
     return try endSessions(of: account, only: nil)
   }
 
+  /// Throws `identityUnknown` unless the identity is the account's. It stays so until the transaction ends: who takes it away
+  /// finds the session that began by it.
+  func require(_ identity: ExternalIdentity, of user: UserID) throws {
+    let owner = try database.first(
+      """
+      SELECT account.id FROM identity JOIN account ON account.key = identity.account
+      WHERE identity.issuer = \(identity.issuer) AND identity.subject = \(identity.subject) \(lock: "identity")
+      """
+    ) { try $0.identifier(0, as: UserID.self) }
+    guard owner == user else {
+      throw RelayError(.identityUnknown, "No account belongs to whom the token names.")
+    }
+  }
+
   /// Throws `externalTokenInvalid` for a token that was redeemed before. The primary key decides between two at once.
   func redeem(_ redemption: Redemption) throws {
     try database.execute("DELETE FROM redeemed_token WHERE expires <= \(redemption.now)")

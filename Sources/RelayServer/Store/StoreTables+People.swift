@@ -68,12 +68,9 @@ extension StoreTables {
 
   /// Throws unless sessions of the account may begin. The row is locked, so that no session slips in beside a change.
   func checkActive(_ account: Int64) throws {
-    let state = try database.first(
-      """
-      SELECT coalesce(person.state, 0) FROM account LEFT JOIN person ON person.account = account.key
-      WHERE account.key = \(account) \(lock: "account")
-      """
-    ) { try $0.integer(0) }
+    try database.forEach("SELECT key FROM account WHERE key = \(account) \(lock: "account")") { _ in true }
+    // By a statement of its own: one that waits for a lock may see what it joins as it was before.
+    let state = try database.first("SELECT state FROM person WHERE account = \(account)") { try $0.integer(0) }
     guard state ?? 0 == AccountState.active.rawValue else {
       throw RelayError(.accountDisabled, "The account is not active.")
     }

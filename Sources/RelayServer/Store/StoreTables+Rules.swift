@@ -123,13 +123,21 @@ extension StoreTables {
 
   /// The room of a pair, if there is one that both can use.
   func directRoom(of owner: Int64, and peer: Int64, now: UInt64) throws -> RoomResponse? {
+    let locked = try database.first(
+      """
+      SELECT room.key FROM direct_room JOIN room ON room.key = direct_room.room
+      WHERE direct_room.low = \(min(owner, peer)) AND direct_room.high = \(max(owner, peer)) \(lock: "room")
+      """
+    ) { try $0.integer(0) }
+    guard let locked else { return nil }
+    // By a statement of its own: what one counts that waits for a lock is how it was before.
     let found = try database.first(
       """
       SELECT room.id, room.key, room.epoch, room.last, room.created,
         (SELECT count(*) FROM member WHERE member.room = room.key),
         (SELECT count(*) FROM member WHERE member.room = room.key AND member.account = \(owner))
       FROM direct_room JOIN room ON room.key = direct_room.room
-      WHERE direct_room.low = \(min(owner, peer)) AND direct_room.high = \(max(owner, peer)) \(lock: "room")
+      WHERE direct_room.room = \(locked)
       """
     ) { row in
       (

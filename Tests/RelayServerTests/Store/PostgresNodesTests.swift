@@ -275,4 +275,67 @@ import Testing
     #expect(await stores[0].send([StoreWorld.message(room, from: alice, epoch: 1)])[0].refusal == nil)
     await stores[0].close()
   }
+
+  // MARK: What is decided while another decides
+
+  /// Runs `body` while `statements` of another node are under way, and commits them when it waits for their locks.
+  private func during<T: Sendable>(
+    _ statements: StaticString, in address: String, _ body: @escaping @Sendable () async throws -> T
+  ) async throws -> T {
+    let other = PostgresConnection(PostgresSettings(address), for: .writing)
+    try other.connect()
+    try other.script("BEGIN")
+    try other.script(statements)
+    let task = Task { try await body() }
+    let isWaiting = try await eventually(.seconds(20)) {
+      try PostgresServer.shared().run(
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'", in: address
+      ).count > 0
+    }
+    #expect(isWaiting)
+    try other.script("COMMIT")
+    return try await task.value
+  }
+
+  /// Of a login and of the end of the account at another node, the end counts.
+  @Test func noSessionSlipsInBesideTheEndOfItsAccount() async throws {
+    let (address, stores) = try nodes(1)
+    let alice = try await person("alice", at: stores[0])
+    let outcome = try await during(
+      """
+      SELECT key FROM account FOR NO KEY UPDATE;
+      INSERT INTO person (account, state) SELECT key, 1 FROM account;
+      DELETE FROM session;
+      """, in: address
+    ) { [store = stores[0]] in
+      try await refusal {
+        try await store.createSession(
+          SessionRecord(id: 1, user: alice.user, device: alice.device, refreshHash: [1], created: 1, expires: 100))
+      }
+    }
+    #expect(outcome == .accountDisabled)
+    #expect(try await stores[0].session(id: 1) == nil)
+    for store in stores { await store.close() }
+  }
+
+  /// A room of two that its maker finishes just now is not taken for one that was given up.
+  @Test func aRoomOfTwoIsNotPartedWhileItIsMade() async throws {
+    let (address, stores) = try nodes(1)
+    let (alice, bob) = (try await person("alice", at: stores[0]), try await person("bob", at: stores[0]))
+    let room: RoomID = StoreWorld.random()
+    func new(_ room: RoomID, _ owner: StoreWorld.Person, with peer: StoreWorld.Person, now: UInt64) -> NewRoom {
+      NewRoom(room: room, owner: owner.user, direct: peer.user, joinRule: .closed, now: now)
+    }
+    _ = try await stores[0].createRoom(new(room, alice, with: bob, now: 1))
+    let second = new(StoreWorld.random(), bob, with: alice, now: 1_000_000)
+    let made = try await during(
+      """
+      UPDATE room SET epoch = 1;
+      INSERT INTO member (room, account, joined, role)
+      SELECT room.key, account.key, 1, 2 FROM room, account WHERE account.username = 'bob';
+      """, in: address
+    ) { [store = stores[0]] in try await store.createRoom(second) }
+    #expect(!made.isNew && made.response.room == room && made.response.members == 2)
+    for store in stores { await store.close() }
+  }
 }

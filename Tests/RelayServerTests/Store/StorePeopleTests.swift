@@ -223,4 +223,29 @@ import Testing
     #expect(try await refusal { try await world.store.link(identity, to: bob.user, Self.act()) } == .identityInUse)
     #expect(try await world.store.account(identity: .init(issuer: "https://other.example", subject: "1")) == nil)
   }
+
+  /// A login by an identity that is taken from the account meanwhile begins nothing: the sessions that ended were all.
+  @Test(arguments: StoreKind.allCases) func aLostIdentityBeginsNoSession(_ kind: StoreKind) async throws {
+    let world = try StoreWorld(kind)
+    let (alice, bob) = (try await world.person("alice"), try await world.person("bob"))
+    let identity = ExternalIdentity(issuer: "https://id.example", subject: "alice")
+    let act = AuditRecord(time: 1, actor: "test", act: "test", subject: "test")
+    try await world.store.link(identity, to: alice.user, act)
+    func logIn(_ id: UInt64, as person: StoreWorld.Person) async throws -> RelayCode? {
+      try await refusal {
+        try await world.store.createSession(
+          SessionRecord(
+            id: id, user: person.user, device: person.device, refreshHash: [UInt8(id)], created: 1, expires: 100),
+          redeeming: Redemption(hash: [UInt8(id)], now: 1, expires: 100, identity: identity))
+      }
+    }
+    #expect(try await logIn(1, as: alice) == nil)
+    #expect(try await world.store.unlink(identity, from: alice.user, act) == [1])
+    #expect(try await logIn(2, as: alice) == .identityUnknown)
+    // Nor when it is another's by then.
+    try await world.store.link(identity, to: bob.user, act)
+    #expect(try await logIn(3, as: alice) == .identityUnknown)
+    #expect(try await logIn(4, as: bob) == nil)
+    #expect(try await world.store.sessions(of: alice.user).isEmpty)
+  }
 }

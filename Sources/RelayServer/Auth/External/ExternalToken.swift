@@ -124,11 +124,12 @@ struct UnverifiedExternalToken: Sendable {
     guard let subject = claims["sub"]?.text, ExternalIdentity.isSubject(subject) else { throw .subject }
     let expires = try checkTimes(claims, policy, seconds: seconds)
     let username = claims[policy.usernameClaim]?.text.flatMap { Self.username(from: $0) }
+    let identity = ExternalIdentity(issuer: policy.issuer, subject: subject)
     return ExternalPerson(
-      identity: ExternalIdentity(issuer: policy.issuer, subject: subject), username: username,
+      identity: identity, username: username,
       redemption: Redemption(
         hash: try redemptionHash(claims["jti"], signed: signed, policy), now: seconds * 1000,
-        expires: (expires + policy.leeway + 1) * 1000))
+        expires: (expires + policy.leeway + 1) * 1000, identity: identity))
   }
 
   /// Byte by byte: Swift's equality of texts knows letters that only look alike.
