@@ -52,8 +52,8 @@ extension SQLConnection {
 
   // MARK: Codes and asking
 
-  /// A room's key if the user is a member and has the role, as ``StoreTables`` answers it.
-  private func room(_ room: RoomID, of user: UserID, as least: MemberRole) throws -> Int64 {
+  /// A room's key if the user is an admin of it, as ``StoreTables`` answers it, or perhaps any member where the room is open.
+  private func room(_ room: RoomID, ofAdmin user: UserID, orWhereOpen: Bool = false) throws -> Int64 {
     let found = try first(
       """
       SELECT room.key, member.role, room.join_rule
@@ -64,14 +64,14 @@ extension SQLConnection {
       (key: try row.integer(0), role: MemberRole(rank: try row.unsigned(1)), rule: try JoinRule(row: row, 2))
     }
     guard let found else { throw RelayError.noSuchRoom }
-    guard found.role ?? .member >= least || (least == .admin && found.rule == .open) else {
+    guard found.role ?? .member >= .admin || (orWhereOpen && found.rule == .open) else {
       throw RelayError(.forbidden, "The member's role does not allow this.")
     }
     return found.key
   }
 
   func code(of room: RoomID, for user: UserID, now: UInt64) throws -> CodeResponse {
-    let key = try self.room(room, of: user, as: .admin)
+    let key = try self.room(room, ofAdmin: user)
     let code = try first(
       "SELECT code, expires, uses FROM join_code WHERE room = \(key) AND expires > \(now) AND uses > 0"
     ) { row in
@@ -83,7 +83,7 @@ extension SQLConnection {
   }
 
   func asking(in room: RoomID, for user: UserID) throws -> [AskingResponse.Asking] {
-    let key = try self.room(room, of: user, as: .admin)
+    let key = try self.room(room, ofAdmin: user, orWhereOpen: true)
     return try query(
       """
       SELECT account.id, account.username, asking.time, device.id

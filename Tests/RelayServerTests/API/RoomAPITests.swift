@@ -104,14 +104,17 @@ struct RoomAPITests {
         (.room, nil), (.members, nil), (.log, nil), (.send, send), (.commit, commit), (.leave, leave),
         (.join, JoinRequest(sendID: .random(), epoch: 0, message: [1], invite: nil, groupInfo: nil)),
         (.groupInfo, nil), (.code, nil), (.newCode, CodeRequest(lifetime: 60, uses: 1)), (.revokeCode, nil),
-        (.requests, nil), (.askBack, nil), (.deleteRoom, DeleteRoomRequest(proof: [1])),
+        (.requests, nil), (.askBack, nil), (.refuseRequest, nil), (.deleteRoom, DeleteRoomRequest(proof: [1])),
         (.publishRoom, ListingRequest(name: "x", topic: "")), (.withdrawRoom, nil),
       ]
-      #expect(Set(bodies.map(\.0)) == Set(Route.all.filter { $0.path.contains("{room}") && $0 != .refuseRequest }))
+      #expect(Set(bodies.map(\.0)) == Set(Route.all.filter { $0.path.contains("{room}") }))
       for (route, body) in bodies {
-        let there = try await fixture.call(route, route.path("\(room)"), token: mallory.token, body)
-        let nowhere = try await fixture.call(route, route.path("\(RoomID.random())"), token: mallory.token, body)
-        let malformed = try await fixture.call(route, route.path("not-a-room"), token: mallory.token, body)
+        func path(_ room: String) -> String {
+          route == .refuseRequest ? route.path(room, "\(mallory.user)") : route.path(room)
+        }
+        let there = try await fixture.call(route, path("\(room)"), token: mallory.token, body)
+        let nowhere = try await fixture.call(route, path("\(RoomID.random())"), token: mallory.token, body)
+        let malformed = try await fixture.call(route, path("not-a-room"), token: mallory.token, body)
         for response in [there, nowhere, malformed] { #expect(try response.problem() == "room_not_found") }
         // Nothing tells a room that exists from one that does not.
         #expect(there.body.count == nowhere.body.count && there.headers.count == nowhere.headers.count)
