@@ -46,17 +46,23 @@ extension API {
     let body: LoginRequest = try call.body()
     // A name or password that no account can have takes the same way as any other.
     let login = Self.lowercased(String(body.login.prefix(256)))
-    try services.throttles.login(as: login, from: visitor, now: now)
     guard body.password.utf8.count <= Limits.passwordLengths.upperBound else {
       throw RelayError(.invalidCredentials, "The name or the password is wrong.")
     }
-    // No name holds a NUL, and not every database can be asked for one.
-    let account = try await services.store.account(login: login.utf8.contains(0) ? "" : login)
-    let (isRight, better) = try await services.passwords.check(body.password, against: account?.passwordHash)
-    guard isRight, let account else {
-      services.throttles.failedLogin(as: login, from: visitor, now: now)
+    try services.throttles.login(as: login, from: visitor, now: now)
+    let (tried, isRight, better): (AccountRecord?, Bool, String?)
+    do throws(RelayError) {
+      // No name holds a NUL, and not every database can be asked for one.
+      tried = try await services.store.account(login: login.utf8.contains(0) ? "" : login)
+      (isRight, better) = try await services.passwords.check(body.password, against: tried?.passwordHash)
+    } catch {
+      services.throttles.notFailedLogin(as: login, from: visitor, now: now)
+      throw error
+    }
+    guard isRight, let account = tried else {
       throw RelayError(.invalidCredentials, "The name or the password is wrong.")
     }
+    services.throttles.notFailedLogin(as: login, from: visitor, now: now)
     if let better { try await services.store.updatePasswordHash(of: account.id, to: better) }
     return try await beginSession(for: account, device: body.device, status: 201)
   }

@@ -27,7 +27,7 @@ final class SharedThrottles: Sendable {
         local before, at = string.match(state, '^(-?%d+%.?%d*) (%d+)$')
         if before then level = math.min(burst, tonumber(before) + math.max(0, now - tonumber(at)) * rate) end
       end
-      level = math.max(level - tonumber(ARGV[3 * i]), -burst)
+      level = math.min(burst, math.max(level - tonumber(ARGV[3 * i]), -burst))
       local ttl = math.min(math.ceil((burst - level) / rate) + 1000, 172800000)
       redis.call('SET', key, string.format('%.4f %.0f', level, now), 'PX', string.format('%.0f', ttl))
       levels[i] = string.format('%.4f', level)

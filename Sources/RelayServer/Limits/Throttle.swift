@@ -77,15 +77,18 @@ final class Throttle: Sendable {
       })
   }
 
-  /// Whether one could be taken, without taking it.
-  func check(_ key: Key, now: UInt64) throws(RelayError) {
-    try refuse(
-      state.withLock { state in
-        guard let known = state.buckets[key] else { return nil }
-        let bucket = refilled(known, state.part, now)
-        state.buckets[key] = bucket
-        return bucket.level >= 1 ? nil : wait(1 - bucket.level, state.part)
-      })
+  /// Gives back one that was taken for what did not come to pass.
+  func giveBack(_ key: Key, now: UInt64) {
+    state.withLock { state in
+      guard let known = state.buckets[key] else { return }
+      var bucket = refilled(known, state.part, now)
+      bucket.level = min(burst, bucket.level + 1)
+      if state.isShared {
+        if bucket.unreported == 0 { state.touched.append(key) }
+        bucket.unreported -= 1
+      }
+      state.buckets[key] = bucket
+    }
   }
 
   private func refuse(_ wait: Double?) throws(RelayError) {
@@ -128,7 +131,8 @@ final class Throttle: Sendable {
     state.withLock { state in
       let keys = state.touched.prefix(count)
       let report = keys.compactMap { key -> (Key, Double)? in
-        guard let amount = state.buckets[key]?.unreported, amount > 0 else { return nil }
+        // Below zero where more was given back than taken since.
+        guard let amount = state.buckets[key]?.unreported, amount != 0 else { return nil }
         state.buckets[key]?.unreported = 0
         return (key, amount)
       }

@@ -42,14 +42,19 @@ struct Throttles: Sendable {
     try take(.registrations, Throttle.Key(visitor), now: now)
   }
 
+  /// Before a password is tried, as if it were wrong: many that are tried at once are not to be counted only when all are done.
   func login(as name: String, from visitor: String, now: UInt64) throws(RelayError) {
-    try table[.failedLogins]?.check(Throttle.Key(name, visitor), now: now)
-    try table[.failedLoginsOfName]?.check(Throttle.Key(name), now: now)
+    try take(.failedLogins, Throttle.Key(name, visitor), now: now)
+    do throws(RelayError) { try take(.failedLoginsOfName, Throttle.Key(name), now: now) } catch {
+      table[.failedLogins]?.giveBack(Throttle.Key(name, visitor), now: now)
+      throw error
+    }
   }
 
-  func failedLogin(as name: String, from visitor: String, now: UInt64) {
-    try? take(.failedLogins, Throttle.Key(name, visitor), now: now)
-    try? take(.failedLoginsOfName, Throttle.Key(name), now: now)
+  /// After it was right, or could not be tried.
+  func notFailedLogin(as name: String, from visitor: String, now: UInt64) {
+    table[.failedLogins]?.giveBack(Throttle.Key(name, visitor), now: now)
+    table[.failedLoginsOfName]?.giveBack(Throttle.Key(name), now: now)
   }
 
   func claim(of target: UserID, by requester: UserID, now: UInt64) throws(RelayError) {

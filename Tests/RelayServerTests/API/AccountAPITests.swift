@@ -87,6 +87,23 @@ struct AccountAPITests {
     }
   }
 
+  /// Guesses that come at once are as many as those that come one after another; who is right spends nothing.
+  @Test func guessesAtOnceAreNotMoreGuesses() async throws {
+    try await RelayFixture.run(clock: { 1_800_000_000_000 }) { fixture in
+      let alice = try await fixture.person("alice")
+      func logIn(_ password: String) async throws -> Int {
+        try await fixture.call(.logIn, nil, LoginRequest(login: "alice", password: password, device: alice.device))
+          .status
+      }
+      for _ in 0..<15 { #expect(try await logIn(Person.password) == 201) }
+      let answers = try await withThrowingTaskGroup(of: Int.self) { group in
+        for index in 0..<60 { group.addTask { try await logIn("wrong password \(index)") } }
+        return try await group.reduce(into: []) { $0.append($1) }
+      }
+      #expect(answers.count { $0 == 401 } == 10 && answers.count { $0 == 429 } == 50)
+    }
+  }
+
   @Test func doesNotTellUnknownNamesFromWrongPasswords() async throws {
     try await RelayFixture.run { fixture in
       let alice = try await fixture.person("alice")

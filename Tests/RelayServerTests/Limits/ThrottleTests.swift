@@ -139,6 +139,26 @@ struct SharedThrottlesTests {
     }
   }
 
+  /// A right password spends nothing at any relay, however often it is reported between its try and its success.
+  @Test func whatIsGivenBackIsThereAtTheOther() async throws {
+    try await Self.run { (_, one, other) async throws in
+      func logIn(_ node: Node) -> Bool {
+        (try? node.throttles.login(as: "alice", from: "192.0.2.1", now: Relay.wallClock())) != nil
+      }
+      for _ in 0..<14 {
+        #expect(logIn(one))
+        try await Task.sleep(for: .milliseconds(70))
+        one.throttles.notFailedLogin(as: "alice", from: "192.0.2.1", now: Relay.wallClock())
+      }
+      try await Task.sleep(for: .milliseconds(200))
+      #expect(logIn(other))
+      // Time to report it, and to learn what is left.
+      try await Task.sleep(for: .milliseconds(200))
+      #expect((0..<8).allSatisfy { _ in logIn(other) })
+      #expect((0..<3).contains { _ in !logIn(other) })
+    }
+  }
+
   /// Without Redis each decides by its own buckets: nobody is let through without bound, and nobody is shut out.
   @Test func fallsBackToItsOwnBuckets() async throws {
     try await Self.run { (server, one, other) async throws in
