@@ -19,7 +19,9 @@ extension API {
       let account = try await api.account(named: call.parameters[0], for: caller)
       guard let list = try await api.services.store.deviceList(of: account.id) else { throw noUser }
       var response = UserResponse(user: account.id, username: account.username, deviceList: list.encoded)
-      if try await api.services.store.knowEachOther(account.id, caller) {
+      // As with presence: whom it blocks, an account tells no more than which devices it has.
+      let isSeen = try await api.services.store.mayReach(account.id, from: caller)
+      if try await api.services.store.knowEachOther(account.id, caller), isSeen || account.id == caller {
         response.profile = ProfileBody(
           displayName: account.profile.displayName, avatarURL: account.profile.avatar)
       }

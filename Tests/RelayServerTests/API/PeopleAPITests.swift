@@ -146,8 +146,11 @@ struct PeopleAPITests {
       let hers = try await alice.createRoom()
       try await alice.commit(hers, epoch: 0, add: [bob])
       let found: UserResponse = try await bob.call(.user, Route.user.path("\(alice.user)"))
-      #expect(found.user == alice.user)
+      // What she shows of herself goes to whom her presence goes.
+      #expect(found.user == alice.user && found.profile == nil)
       #expect(try await bob.presence(of: alice) == [])
+      let his: UserResponse = try await alice.call(.user, Route.user.path("\(bob.user)"))
+      #expect(his.profile != nil)
     }
   }
 
