@@ -226,9 +226,9 @@ public actor ChatClient {
     if let id = RoomID(nameOrID), let room = roomsByID[id] { return room }
     var found: [(room: Room, isGood: Bool)] = []
     for room in roomsByID.values where await room.name == nameOrID {
-      found.append((room, await room.health != .left))
+      found.append((room, await room.isInUse))
     }
-    // A room that was left is in nobody's way.
+    // A room that was left is in nobody's way, and neither is a room of two that the other one left.
     if found.contains(where: \.isGood) { found.removeAll { !$0.isGood } }
     guard let first = found.first else { throw ChatError(.roomNotFound, detail: nameOrID) }
     guard found.count == 1 else {

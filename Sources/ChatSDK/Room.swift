@@ -49,6 +49,11 @@ public actor Room: Identifiable {
   /// The name, which members see and the relay does not.
   public var name: String { stored.name }
   public var health: RoomHealth { stored.health }
+  /// Whether its name means this room before others of the same name: it was not left, and of two people there are two.
+  var isInUse: Bool {
+    guard stored.health != .left else { return false }
+    return (stored.memberCount > 1 && stored.leaving.isEmpty) || (try? roomState().pair) == nil
+  }
   /// The MLS epoch.
   public var epoch: UInt64 { stored.epoch }
 

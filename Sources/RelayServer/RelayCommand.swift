@@ -15,12 +15,13 @@ package enum RelayCommand: Sendable {
   /// Gathers the settings: flags win over variables, variables over the file, the file over the defaults.
   ///
   /// - Parameter readFile: gives the text of a file, or `nil` if it cannot be read.
-  /// - Throws: ``ConfigurationError``, whose text names the key and its place, never its value.
+  /// - Throws: ``ConfigurationError`` with every mistake: each names the key and its place, never its value.
   package static func parse(
     _ arguments: [String], environment: [String: String], readFile: (String) -> String?
   ) throws(ConfigurationError) -> RelayCommand {
     var rest = arguments[...]
     var line = Line()
+    var reader = ConfigurationReader()
     switch rest.first {
     case "help": return .help(try help(about: rest.dropFirst().first))
     case "version": return .version
@@ -38,25 +39,33 @@ package enum RelayCommand: Sendable {
       case "--print-config-doc" where subcommand == nil: return .printConfigurationDocumentation
       case "--print-openapi" where subcommand == nil: return .printOpenAPI
       case "--check-config" where subcommand == nil: line.isCheck = true
-      default: try line.take(argument, &rest, subcommand)
+      default:
+        reader.attempt { reader throws(ConfigurationError) in try line.take(argument, &rest, subcommand) }
       }
     }
 
-    var configuration = RelayConfiguration()
     if let file = line.file ?? environment["KIN_RELAY_CONFIG"] {
-      guard let text = readFile(file) else {
-        throw ConfigurationError(
-          "cannot read the configuration file",
-          hint:
-            "--config or KIN_RELAY_CONFIG names it: is it there, may this user read it, is it text of less than 1 MiB?")
+      reader.attempt { reader throws(ConfigurationError) in
+        guard let text = readFile(file) else {
+          throw ConfigurationError(
+            "cannot read the configuration file",
+            hint:
+              "--config or KIN_RELAY_CONFIG names it: is it there, may this user read it, is it text of less than 1 MiB?",
+            // What stands in it is not known.
+            keys: Set(RelaySetting.all.map(\.name)))
+        }
+        reader.take(file: text, named: file)
       }
-      try configuration.apply(file: text)
     }
-    try configuration.apply(environment: environment)
-    for (setting, value) in line.settings { try setting.take(value, into: &configuration, at: setting.flag) }
-    try configuration.findCredentials(in: environment["CREDENTIALS_DIRECTORY"])
-    try configuration.checkCompanions()
-    try configuration.checkExternalIssuer()
+    reader.take(environment: environment)
+    for (setting, value) in line.settings {
+      reader.take(setting, value, at: SettingOrigin(source: nil, name: setting.flag))
+    }
+    reader.finish(credentials: environment["CREDENTIALS_DIRECTORY"])
+    let configuration = reader.configuration
+    guard reader.mistakes.isEmpty else {
+      throw ConfigurationError(reader.mistakes, partial: subcommand == nil ? configuration : nil)
+    }
     if let subcommand {
       let call = Subcommand.Call(configuration: configuration, words: line.words, values: line.options)
       return .perform(subcommand, call)
@@ -113,8 +122,9 @@ package enum RelayCommand: Sendable {
       let setting = option == nil ? RelaySetting.named(name) : nil
       guard option != nil || setting != nil || name == "config" else {
         let names = RelaySetting.all.map(\.name) + ["config"] + (subcommand?.options.map(\.name) ?? [])
-        throw ConfigurationError(
-          "unknown flag --\(printable(name))\(Nearest.question(name, among: names, prefix: "--"))")
+        // What follows is its value, and no mistake of its own.
+        if parts.count == 1, let next = rest.first, !next.hasPrefix("-") { rest.removeFirst() }
+        throw ConfigurationReader.unknown("unknown flag ", name, among: names, prefix: "--")
       }
       if let option, option.value == nil {
         guard parts.count == 1 else { throw ConfigurationError("--\(name) takes no value") }
@@ -122,7 +132,7 @@ package enum RelayCommand: Sendable {
         return
       }
       guard let value = parts.count == 2 ? String(parts[1]) : rest.popFirst() else {
-        throw ConfigurationError("--\(name) needs a value")
+        throw ConfigurationError("--\(name) needs a value", keys: [String(name)])
       }
       if let option {
         options[option.name] = value
@@ -164,69 +174,12 @@ package enum RelayCommand: Sendable {
   }
 
   /// What came from outside, fit for a terminal.
-  static func printable(_ text: some StringProtocol) -> String {
-    String(decoding: text.utf8.prefix(64).map { $0 >= 0x20 && $0 < 0x7f ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+  static func printable(_ text: some StringProtocol, limit: Int = 64) -> String {
+    String(decoding: text.utf8.prefix(limit).map { $0 >= 0x20 && $0 < 0x7f ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
   }
-}
-
-/// Why settings are not usable: a text for the operator that holds no values.
-package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConvertible {
-  package let description: String
-  /// What helps, if it is more than the list of all settings.
-  package let hint: String?
-  init(_ description: String, hint: String? = nil) { (self.description, self.hint) = (description, hint) }
 }
 
 extension RelayConfiguration {
-  /// Takes in a file of `key = value` lines.
-  package mutating func apply(file text: String) throws(ConfigurationError) {
-    var seen: Set<String> = []
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-      let line = RelaySetting.trim(line)
-      guard !line.isEmpty, !line.hasPrefix("#") else { continue }
-      guard let equals = line.firstIndex(of: "=") else {
-        throw ConfigurationError("line \(index + 1): not of the form `key = value`")
-      }
-      let name = RelaySetting.trim(line[..<equals])
-      guard let setting = RelaySetting.named(name) else {
-        let question = Nearest.question(name, among: RelaySetting.all.map(\.name))
-        throw ConfigurationError("line \(index + 1): unknown key \(RelayCommand.printable(name))\(question)")
-      }
-      guard seen.insert(name).inserted else { throw ConfigurationError("line \(index + 1): \(name) is set twice") }
-      let value = RelaySetting.trim(line[line.index(after: equals)...])
-      try setting.take(value, into: &self, at: "line \(index + 1): \(name)")
-    }
-  }
-
-  /// Refuses settings that mean nothing without others: what was forgotten would otherwise be noticed too late.
-  fileprivate func checkCompanions() throws(ConfigurationError) {
-    guard (tlsCertificateFile == nil) == (tlsKeyFile == nil) else {
-      throw ConfigurationError("tls-certificate and tls-key go together")
-    }
-    guard postgresURLFile == nil || postgresService == nil else {
-      throw ConfigurationError("postgres-url-file and postgres-service exclude each other")
-    }
-    guard store == .postgres || (postgresURLFile == nil && postgresService == nil) else {
-      throw ConfigurationError(
-        "a PostgreSQL database is named, but the store is sqlite", hint: "set store = postgres, or remove its address")
-    }
-    guard redisAddress != nil || (redisPasswordFile == nil && redisAuthoritiesFile == nil && redisUser.isEmpty) else {
-      throw ConfigurationError("there are settings for Redis, but no redis-address", hint: "set redis-address")
-    }
-  }
-
-  /// Takes in the variables `KIN_RELAY_*`.
-  package mutating func apply(environment: [String: String]) throws(ConfigurationError) {
-    for (variable, value) in environment.sorted(by: { $0.key < $1.key })
-    where variable.hasPrefix("KIN_RELAY_") && variable != "KIN_RELAY_CONFIG" {
-      guard let setting = RelaySetting.all.first(where: { $0.variable == variable }) else {
-        let question = Nearest.question(variable, among: RelaySetting.all.map(\.variable))
-        throw ConfigurationError("unknown variable \(RelayCommand.printable(variable))\(question)")
-      }
-      try setting.take(value, into: &self, at: variable)
-    }
-  }
-
   /// The settings in force, as a file that could be read again. None of them is a secret: those live in files.
   package var effectiveText: String {
     RelaySetting.all.map { "\($0.name) = \($0.get(self))\n" }.joined()

@@ -112,6 +112,9 @@ package struct RelayConfiguration: Sendable {
   package var drainDelay = Duration.zero
   package var shutdownTimeout = Duration.seconds(10)
 
+  /// Where the settings were set that were, by their names.
+  var origins: [String: SettingOrigin] = [:]
+
   package init() {}
 
   /// How many event loops that makes.

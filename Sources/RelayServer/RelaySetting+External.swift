@@ -37,24 +37,3 @@ extension RelaySetting {
       }, get: { $0.externalRegistration.rawValue }),
   ]
 }
-
-extension RelayConfiguration {
-  /// What the settings of the other issuer lack or have too much of.
-  func checkExternalIssuer() throws(ConfigurationError) {
-    let hasURL = !externalJWKSURL.isEmpty
-    guard !externalIssuer.isEmpty else {
-      guard externalJWKSFile == nil, !hasURL, externalAudience.isEmpty else {
-        throw ConfigurationError("external-audience, external-jwks-file and external-jwks-url need external-issuer")
-      }
-      return
-    }
-    // A token that was made for somebody else must be worth nothing here.
-    guard !externalAudience.isEmpty else { throw ConfigurationError("external-issuer needs external-audience") }
-    guard (externalJWKSFile != nil) != hasURL else {
-      throw ConfigurationError("external-issuer needs external-jwks-file or external-jwks-url, one of them")
-    }
-    guard externalAuthoritiesFile == nil || hasURL else {
-      throw ConfigurationError("external-jwks-authorities goes with external-jwks-url")
-    }
-  }
-}

@@ -29,10 +29,13 @@ package struct RelaySetting: Sendable {
   func take(_ value: String, into configuration: inout RelayConfiguration, at place: String) throws(ConfigurationError)
   {
     guard !Self.holdsPassword(value) else {
-      throw ConfigurationError("\(place): holds a password; secrets stand only in files of their own")
+      throw ConfigurationError(
+        "\(place): holds a password; secrets stand only in files of their own",
+        hint: "others can read settings: change that password, and name a file of mode 0600 that holds the new one",
+        keys: [name])
     }
     guard set(&configuration, value) else {
-      throw ConfigurationError("\(place): not a valid value", hint: explanation)
+      throw ConfigurationError("\(place): not a valid value", hint: explanation, keys: [name])
     }
   }
 

@@ -42,11 +42,17 @@ struct Command: Sendable {
 
   /// How this one is called; and if it was called with too much, the longer name that was perhaps meant.
   func misuse(_ positional: [String]) -> Failure {
-    let longer = Self.all.map(\.name).filter { $0.hasPrefix(name + " ") }.map { String($0.dropFirst(name.count + 1)) }
+    let longer = Self.group(name).map { String($0.name.dropFirst(name.count + 1)) }
     let nearest = positional.first.flatMap { Suggestion.nearest(to: $0, in: longer) }
     return Failure.usage(
       "\(name) is called as: \(usage)", hint: nearest.map { "did you mean `chat-cli \(name) \($0)`?" })
   }
+
+  /// Those whose names have the word before another.
+  static func group(_ word: String) -> [Command] { all.filter { $0.name.hasPrefix(word + " ") } }
+
+  /// Whether the word is no command by itself, but the beginning of some.
+  static func isGroup(_ word: String) -> Bool { !group(word).isEmpty && !all.contains { $0.name == word } }
 
   /// Finds the command that `words` begins with, and what follows its name.
   static func find(_ words: [String]) throws(Failure) -> (Command, [String]) {
@@ -55,13 +61,14 @@ struct Command: Sendable {
       if let command = all.first(where: { $0.name == name }) { return (command, Array(words.dropFirst(count))) }
     }
     let word = words.first ?? ""
-    let groups = all.filter { $0.name.hasPrefix(word + " ") }
+    let groups = group(word)
     if !groups.isEmpty {
       let names = groups.map { $0.name.dropFirst(word.count + 1) }.joined(separator: ", ")
       let given = words.count > 1 ? words[1] : ""
       let nearest = Suggestion.nearest(to: given, in: groups.map { String($0.name.dropFirst(word.count + 1)) })
       throw Failure.usage(
-        "\(word) needs one of: \(names)", hint: nearest.map { "did you mean `chat-cli \(word) \($0)`?" })
+        "\(word) needs one of: \(names)",
+        hint: nearest.map { "did you mean `chat-cli \(word) \($0)`?" } ?? "`chat-cli help \(word)` explains them")
     }
     let known = Set(all.compactMap { $0.name.split(separator: " ").first.map(String.init) }).sorted()
     let nearest = Suggestion.nearest(to: word, in: known).map { "did you mean `chat-cli \($0)`?" }

@@ -117,9 +117,35 @@ extension Failure {
       case .bug: .bug
       }
     let place = error.family == .bug ? " (\(error.file):\(error.line))" : ""
-    self.init(exit, error.description + place, hint: error.hint)
+    self.init(exit, error.description + place, hint: Self.remedies[error.code] ?? error.hint)
     code = error.code.rawValue
     retryAfter = error.retryAfter
     isRetryable = error.isRetryable
   }
+
+  /// Remedies that are commands here, where the library can only say what is to be done.
+  static let remedies: [ChatError.Code: String] = [
+    .alreadyRegistered: "`chat-cli login` begins a session of it; for another account, --data names another folder",
+    .ambiguousRoom: "give the room's id instead: `chat-cli rooms` shows it",
+    .banned: "an admin of the room can lift it with `chat-cli room unban`",
+    .contactBlocked: "`chat-cli contacts unblock USERNAME` first",
+    .identityChanged: "compare `chat-cli verify USERNAME` with them, then accept it with --accept-new",
+    .identityUnknown: "`chat-cli register --sso-token-file FILE`, or ask the operator to link your account",
+    .invitationInvalid: "give the operator's invitation by --invite-token-file FILE, or ask for a new one",
+    .lastOwner: "`chat-cli room transfer ROOM USERNAME` first, or `chat-cli room delete ROOM` ends it for all",
+    .noSuchContact: "`chat-cli contacts` lists them",
+    .noSuchLink: "`chat-cli room link ROOM` lists them",
+    .noSuchRequest: "`chat-cli room requests ROOM` lists them",
+    .notInRoom: "`chat-cli room members ROOM` lists them",
+    .notLoggedIn: "`chat-cli login` begins a session",
+    .notRegistered: "`chat-cli register` makes one, or --data names the folder that has one",
+    .roomClosed: "an admin can say `chat-cli room set ROOM policy ask`, or open, first",
+    .roomNotFound: "`chat-cli rooms` lists them; a new invitation arrives with it",
+    .roomStopped: "`chat-cli doctor` says why; an admin can make it go on by `chat-cli room repair ROOM`",
+    .sessionEnded: "`chat-cli login` begins another; if that is refused, ask the relay's operator",
+    .sessionNotFound: "`chat-cli sessions` lists them",
+    .webSocketRefused: "add --long-poll, or ask who runs the proxy between",
+    .wrongPassphrase: "give the passphrase or key file that this folder was made with, or another folder by --data",
+    .wrongRelay: "give the relay that the account was made at, or another folder by --data",
+  ]
 }

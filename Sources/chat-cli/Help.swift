@@ -4,7 +4,7 @@ enum Help {
 
   static var overview: String {
     let width = Command.all.map(\.name.count).max() ?? 0
-    let lines = Command.all.map { "  " + pad($0.name, to: width) + "  " + $0.summary }
+    let lines = list(Command.all)
     return """
       chat-cli: end-to-end encrypted group chat for the terminal
 
@@ -20,13 +20,31 @@ enum Help {
       """
   }
 
+  /// The commands that begin with the word.
+  static func group(_ word: String) -> String {
+    "usage: chat-cli \(word) COMMAND [ARGUMENT ...] [--OPTION ...]\n\n"
+      + list(Command.group(word)).joined(separator: "\n")
+      + "\n\n`chat-cli \(word) COMMAND --help` says more."
+  }
+
+  private static func list(_ commands: [Command]) -> [String] {
+    let width = commands.map(\.name.count).max() ?? 0
+    return commands.map { "  " + pad($0.name, to: width) + "  " + $0.summary }
+  }
+
   static func text(for command: Command) -> String {
     let options = command.options + Command.common
     let width = options.map { label($0).count }.max() ?? 0
     let lines = options.map { "  " + pad(label($0), to: width) + "  " + $0.help }
     let details = command.details.isEmpty ? "" : "\n\n" + command.details
     return "usage: \(command.usage) [--OPTION ...]\n\n\(command.summary)\(details)\n\noptions:\n"
-      + lines.joined(separator: "\n")
+      + lines.joined(separator: "\n") + also(command)
+  }
+
+  /// Commands whose names begin with this one's.
+  private static func also(_ command: Command) -> String {
+    let longer = Command.group(command.name)
+    return longer.isEmpty ? "" : "\n\nalso:\n" + list(longer).joined(separator: "\n")
   }
 
   static var exitCodes: String {

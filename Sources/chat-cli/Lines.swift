@@ -65,7 +65,17 @@ enum Lines {
     case .contactsChanged(let changes): changes.map(contact).joined(separator: "\n")
     case .presence(let presence): "* \(Lines.presence(presence))"
     case .profileChanged(let person): "* \(SafeText.line(person.username)) is now shown as \(name(person))"
-    case .connection(let state): "* \(state.rawValue.replacing("_", with: " "))"
+    case .connection(let state): "* \(connection(state))"
+    }
+  }
+
+  private static func connection(_ state: ConnectionState) -> String {
+    switch state {
+    case .offline: "offline: what you send goes out when the relay can be reached again"
+    case .connecting: "connecting"
+    case .live: "connected"
+    case .polling: "connected, by long polls"
+    case .loggedOut: "logged out: the session of this device is over"
     }
   }
 

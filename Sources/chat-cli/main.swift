@@ -13,6 +13,9 @@ func run(_ words: [String]) async -> ExitCode {
       output.print([("version", .string(Help.version))], text: "chat-cli \(Help.version)")
       return .done
     }
+    if words.count == 2, ["--help", "-h"].contains(words[1]), Command.all.allSatisfy({ $0.name != first }) {
+      return try help([first])
+    }
     let (command, rest) = try Command.find(words)
     let arguments = try Arguments(rest, options: command.options + Command.common)
     output = Output(isJSON: arguments.has("json"))
@@ -36,7 +39,8 @@ func run(_ words: [String]) async -> ExitCode {
 func help(_ words: [String]) throws(Failure) -> ExitCode {
   let text =
     switch words.first {
-    case nil: Help.overview
+    case nil, "help", "--help", "-h": Help.overview
+    case let word? where words.count == 1 && Command.isGroup(word): Help.group(word)
     case "exit-codes": Help.exitCodes
     case "secrets": Help.secrets
     default: Help.text(for: try Command.find(words).0)

@@ -49,8 +49,16 @@ enum Process {
   /// Ends the process unless the files that the settings name can be used and are as closed as they must be.
   static func requireFiles(of configuration: RelayConfiguration) {
     let findings = configuration.fileFindings
-    guard !findings.isEmpty else { return }
-    for finding in findings { complain("relay-server: error: \(finding)\n") }
+    guard findings.isEmpty else { refuse(findings) }
+  }
+
+  /// Says all that has to be mended before anything can be done, and ends the process.
+  static func refuse(_ mistakes: [ConfigurationError.Mistake]) -> Never {
+    for mistake in mistakes {
+      complain(
+        "relay-server: error: \(mistake.text)\nhint: \(mistake.hint ?? "relay-server help lists the settings")\n")
+    }
+    if mistakes.count > 1 { complain("relay-server: \(mistakes.count) mistakes; nothing was done\n") }
     exit(1)
   }
 

@@ -20,8 +20,7 @@ do {
   command = try RelayCommand.parse(
     Array(CommandLine.arguments.dropFirst()), environment: Process.environment, readFile: Process.text(ofFile:))
 } catch {
-  Process.complain("relay-server: error: \(error)\nhint: \(error.hint ?? "relay-server help lists the settings")\n")
-  exit(1)
+  Process.refuse(error.mistakes + (error.partial?.fileFindings ?? []))
 }
 
 switch command {

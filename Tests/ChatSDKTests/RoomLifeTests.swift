@@ -82,6 +82,8 @@ import WireCodec
     try await other.leave()
     let again = try await alice.directRoom(with: "bob")
     #expect(again.id != one.id)
+    // The name means the room in which somebody answers.
+    #expect(try await alice.room("bob").id == again.id)
     await world.end()
   }
 

@@ -245,6 +245,24 @@ struct ServerTests {
       await #expect(throws: NetworkError(.addressInUse, "")) { _ = try await second.start() }
     }
   }
+
+  /// Loops share a port by asking the kernel for it, which would let another server in as well.
+  @Test func sharesAnAddressAmongItsOwnLoopsOnly() async throws {
+    let group = EventLoopGroup(count: 2)
+    for host in ["127.0.0.1", "::1"] {
+      var configuration = HTTPServer.Configuration()
+      configuration.host = host
+      let first = HTTPServer(configuration: configuration, loops: group.loops, handler: EchoHandler())
+      configuration.port = try await first.start().port
+      let second = HTTPServer(configuration: configuration, loops: group.loops, handler: EchoHandler())
+      await #expect(throws: NetworkError(.addressInUse, "")) { _ = try await second.start() }
+      await first.drain(deadline: .zero)
+      let third = HTTPServer(configuration: configuration, loops: group.loops, handler: EchoHandler())
+      #expect(try await third.start().port == configuration.port)
+      await third.drain(deadline: .zero)
+    }
+    await group.shutdown()
+  }
 }
 
 final class Flag: Sendable {

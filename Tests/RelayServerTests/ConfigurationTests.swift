@@ -41,10 +41,10 @@ struct ConfigurationTests {
 
   @Test func namesThePlaceOfAMistakeAndNotTheValue() {
     let config = ["--config", "relay.conf"]
-    #expect(Self.error(config, file: "listen = 127.0.0.1:1\n\nbogus = 1") == "line 3: unknown key bogus")
-    #expect(Self.error(config, file: "loops = many") == "line 1: loops: not a valid value")
-    #expect(Self.error(config, file: "loops = 1\nloops = 2") == "line 2: loops is set twice")
-    #expect(Self.error(config, file: "loops") == "line 1: not of the form `key = value`")
+    #expect(Self.error(config, file: "listen = 127.0.0.1:1\n\nbogus = 1") == "relay.conf, line 3: unknown key bogus")
+    #expect(Self.error(config, file: "loops = many") == "relay.conf, line 1: loops: not a valid value")
+    #expect(Self.error(config, file: "loops = 1\nloops = 2") == "relay.conf, line 2: loops is set twice")
+    #expect(Self.error(config, file: "loops") == "relay.conf, line 1: not of the form `key = value`")
     #expect(Self.error(config) == "cannot read the configuration file")
     #expect(Self.error([], ["KIN_RELAY_BOGUS": "x"]) == "unknown variable KIN_RELAY_BOGUS")
     #expect(Self.error([], ["KIN_RELAY_LOOPS": "hunter2"]) == "KIN_RELAY_LOOPS: not a valid value")
@@ -52,15 +52,16 @@ struct ConfigurationTests {
     #expect(Self.error(["--\u{1b}[31m"]) == "unknown flag --?[31m")
     #expect(Self.error(["--listen"]) == "--listen needs a value")
     #expect(Self.error(["--registration", "maybe"]) == "--registration: not a valid value")
-    #expect(Self.error(["--tls-key", "x"]) == "tls-certificate and tls-key go together")
+    #expect(Self.error(["--tls-key", "x"]) == "--tls-key: tls-certificate and tls-key go together")
     #expect(Self.error(["stray"]) == "unknown command stray")
     #expect(Self.error(["chek-config"]) == "unknown command chek-config (did you mean check-config?)")
-    #expect(Self.error(["--postgres-service", "kin"]).hasPrefix("a PostgreSQL database is named, but"))
+    #expect(
+      Self.error(["--postgres-service", "kin"]).hasPrefix("--postgres-service: a PostgreSQL database is named, but"))
     #expect(Self.error(["--redis-user", "kin"]).hasSuffix("but no redis-address"))
     #expect(Self.error(["sevre"]) == "unknown command sevre (did you mean serve?)")
     #expect(Self.error(["serve", "stray"]).hasPrefix("unexpected argument"))
     #expect(Self.error(["--lisetn", "x"]) == "unknown flag --lisetn (did you mean --listen?)")
-    #expect(Self.error(config, file: "loop = 1") == "line 1: unknown key loop (did you mean loops?)")
+    #expect(Self.error(config, file: "loop = 1") == "relay.conf, line 1: unknown key loop (did you mean loops?)")
     #expect(
       Self.error([], ["KIN_RELAY_LOG_LEVLE": "x"])
         == "unknown variable KIN_RELAY_LOG_LEVLE (did you mean KIN_RELAY_LOG_LEVEL?)")
@@ -83,6 +84,48 @@ struct ConfigurationTests {
     for value in ["", "0", "1y", "-1s", "99999999999999999999d", "9223372036854775807d"] {
       #expect(Self.error(["--session-lifetime", value]) == "--session-lifetime: not a valid value", "\(value)")
     }
+  }
+
+  /// Who mends one mistake at a time starts the relay as often as there are mistakes.
+  @Test func namesAllMistakesAtOnce() throws {
+    let file = """
+      listen = nowhere
+      lops = 2
+      not a setting
+      redis-user = kin
+      tls-kye = key.pem
+      tls-certificate = /nonexistent/certificate.pem
+      external-issuer = https://sso.example
+      """
+    do {
+      _ = try Self.run(
+        ["--config", "relay.conf", "--retenton", "5d", "--idle-timeout", "x"], ["KIN_RELAY_LOOPS": "many"], file: file)
+      Issue.record("taken")
+    } catch let error as ConfigurationError {
+      #expect(
+        error.mistakes.map(\.text) == [
+          "unknown flag --retenton (did you mean --retention?)",
+          "relay.conf, line 1: listen: not a valid value",
+          "relay.conf, line 2: unknown key lops (did you mean loops?)",
+          "relay.conf, line 3: not of the form `key = value`",
+          "relay.conf, line 5: unknown key tls-kye (did you mean tls-key?)",
+          "KIN_RELAY_LOOPS: not a valid value",
+          "--idle-timeout: not a valid value",
+          // Not that tls-key is missing: it was perhaps meant in line 5.
+          "relay.conf, line 4: there are settings for Redis, but no redis-address",
+          "relay.conf, line 7: external-issuer needs external-audience",
+          "relay.conf, line 7: external-issuer needs external-jwks-file or external-jwks-url, one of them",
+        ])
+      // What the settings name is looked at in the same breath.
+      #expect(
+        error.partial?.fileFindings.map(\.text) == [
+          "relay.conf, line 6: tls-certificate: there is no such file"
+        ])
+      let withoutHint = error.mistakes.filter { $0.hint == nil }.map(\.text)
+      #expect(withoutHint.allSatisfy { $0.contains("unknown") }, "\(withoutHint)")
+    }
+    // A file that cannot be read leaves open what stands in it.
+    #expect(Self.error(["--config", "none", "--tls-key", "x"]) == "cannot read the configuration file")
   }
 
   /// Whatever key it is given to, and by whichever way: others can read flags and variables, and a file is shown around.

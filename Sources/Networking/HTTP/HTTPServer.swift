@@ -69,6 +69,7 @@ package final class HTTPServer: Sendable {
     let addresses = try await first.perform { completion in
       Resolver.resolve(self.configuration.host, port: self.configuration.port, on: first, completion: completion)
     }
+    if loops.count > 1, configuration.port != 0 { try TCPListener.requireFree(addresses[0]) }
     var bound: SocketAddress?
     for loop in loops {
       var address = addresses[0]

@@ -14,6 +14,28 @@ final class TCPListener: EventLoop.Resident, @unchecked Sendable {
 
   deinit { handle.deallocate() }
 
+  /// Makes sure that nobody listens on the address.
+  ///
+  /// Listeners that share a port among loops share it with every other process of the same user that shares its own: two
+  /// relays would each get a part of the other's visitors, and neither would say so.
+  ///
+  /// - Throws: `addressInUse` when the address cannot be had.
+  static func requireFree(_ address: sockaddr_storage) throws(NetworkError) {
+    var address = address
+    let isWide = address.ss_family == sa_family_t(AF_INET6)
+    let descriptor = socket(Int32(address.ss_family), Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    guard descriptor >= 0 else { throw NetworkError.uv(Int(-errno)) }
+    defer { Glibc.close(descriptor) }
+    // What is left of connections that ended is no listener.
+    var one: Int32 = 1
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
+    let length = isWide ? MemoryLayout<sockaddr_in6>.size : MemoryLayout<sockaddr_in>.size
+    let bound = withUnsafeBytes(of: &address) {
+      bind(descriptor, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(length))
+    }
+    guard bound == 0 else { throw NetworkError.uv(Int(-errno)) }
+  }
+
   /// Binds and listens.
   ///
   /// Only on the loop.

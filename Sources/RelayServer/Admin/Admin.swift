@@ -1,4 +1,5 @@
 import CryptoPrimitives
+import FoundationEssentials
 import RelayProtocol
 
 /// What administrators do: the same whether it comes through the socket of a running relay or stands alone on its store.
@@ -44,7 +45,9 @@ struct Admin: Sendable {
         if let user = UserID(text), let account = try await store.account(id: user) { return account }
         if let account = try await store.account(login: text.lowercased()) { return account }
       } catch { throw SubcommandFailure(error) }
-      throw SubcommandFailure("there is no such account", exitCode: SubcommandFailure.refused)
+      throw SubcommandFailure(
+        "there is no such account", hint: "relay-server admin users list shows them",
+        exitCode: SubcommandFailure.refused)
     }
 
     func number(_ name: String, default fallback: Int, in range: ClosedRange<Int>) throws(SubcommandFailure) -> Int {
@@ -93,6 +96,8 @@ struct AdminRow: Sendable {
   enum Value: Sendable {
     case text(String)
     case number(UInt64)
+    /// In milliseconds; 0: never.
+    case time(UInt64)
     case flag(Bool)
   }
 
@@ -105,6 +110,7 @@ struct AdminRow: Sendable {
       switch field.value {
       case .text(let text): text.isEmpty ? "-" : RelayCommand.printable(text)
       case .number(let number): "\(number)"
+      case .time(let time): Self.date(time)
       case .flag(let flag): flag ? "yes" : "no"
       }
     }.joined(separator: "\t")
@@ -114,11 +120,17 @@ struct AdminRow: Sendable {
     let members = fields.map { field in
       switch field.value {
       case .text(let text): "\"\(field.name)\":\(Self.quoted(text))"
-      case .number(let number): "\"\(field.name)\":\(number)"
+      case .number(let number), .time(let number): "\"\(field.name)\":\(number)"
       case .flag(let flag): "\"\(field.name)\":\(flag)"
       }
     }
     return "{\"v\":1," + members.joined(separator: ",") + "}"
+  }
+
+  /// As 2026-11-21T18:01:49Z.
+  private static func date(_ milliseconds: UInt64) -> String {
+    guard milliseconds > 0 else { return "-" }
+    return Date(timeIntervalSince1970: Double(milliseconds / 1000)).formatted(.iso8601)
   }
 
   private static func quoted(_ text: String) -> String {

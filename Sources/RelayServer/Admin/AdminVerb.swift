@@ -70,7 +70,7 @@ struct AdminVerb: Sendable {
       return sessions.map { session in
         AdminRow([
           ("session", .text("\(session.id)")), ("device", .text("\(session.device)")),
-          ("created", .number(session.created)), ("expires", .number(session.expires)),
+          ("created", .time(session.created)), ("expires", .time(session.expires)),
         ])
       }
     },
@@ -95,7 +95,7 @@ struct AdminVerb: Sendable {
       guard allowed.contains(account.state) || account.state == state else {
         throw SubcommandFailure(
           "the account is \(account.state.text)",
-          hint: account.state == .deleted ? "relay-server admin users restore brings it back" : nil,
+          hint: "relay-server admin users \(account.state == .deleted ? "restore" : "enable") brings it back",
           exitCode: SubcommandFailure.refused)
       }
       let ended = try await work.run { () throws(RelayError) in
@@ -118,8 +118,8 @@ struct AdminVerb: Sendable {
     AdminRow([
       ("username", .text(account.username)), ("user", .text("\(account.id)")), ("role", .text(account.role)),
       ("state", .text(account.state.text)), ("email", .text(account.email ?? "")),
-      ("phone", .text(account.phone ?? "")), ("created", .number(account.created)),
-      ("lastSeen", .number(account.lastSeen)),
+      ("phone", .text(account.phone ?? "")), ("created", .time(account.created)),
+      ("lastSeen", .time(account.lastSeen)),
     ])
   }
 
@@ -133,14 +133,20 @@ struct AdminVerb: Sendable {
     AdminVerb("rooms show", "ROOM") { work async throws(SubcommandFailure) in
       let room = try room(work)
       let found = try await work.run { () throws(RelayError) in try await work.store.roomOverview(room) }
-      guard let found else { throw SubcommandFailure("there is no such room", exitCode: SubcommandFailure.refused) }
+      guard let found else {
+        throw SubcommandFailure(
+          "there is no such room", hint: "relay-server admin rooms list shows them", exitCode: SubcommandFailure.refused
+        )
+      }
       return [row(found)]
     },
   ]
 
   private static func room(_ work: Admin.Work) throws(SubcommandFailure) -> RoomID {
     guard let room = RoomID(work.parameters[0]) else {
-      throw SubcommandFailure("ROOM is a room's id", exitCode: SubcommandFailure.usage)
+      throw SubcommandFailure(
+        "ROOM is a room's id", hint: "relay-server admin rooms list shows them; names are not known here",
+        exitCode: SubcommandFailure.usage)
     }
     return room
   }
@@ -148,7 +154,7 @@ struct AdminVerb: Sendable {
   private static func row(_ room: RoomOverview) -> AdminRow {
     AdminRow([
       ("room", .text("\(room.room)")), ("members", .number(UInt64(room.members))), ("epoch", .number(room.epoch)),
-      ("entries", .number(room.last)), ("created", .number(room.created)),
+      ("entries", .number(room.last)), ("created", .time(room.created)),
     ])
   }
 
@@ -169,7 +175,7 @@ struct AdminVerb: Sendable {
       return [
         AdminRow([
           ("token", .text(token)), ("invite", .number(made.id)), ("uses", .number(UInt64(uses))),
-          ("expires", .number(made.expires)),
+          ("expires", .time(made.expires)),
         ])
       ]
     },
@@ -177,8 +183,8 @@ struct AdminVerb: Sendable {
       try await work.run { () throws(RelayError) in try await work.store.invites() }.map { invite in
         AdminRow([
           ("invite", .number(invite.id)), ("uses", .number(UInt64(invite.uses))),
-          ("used", .number(UInt64(invite.used))), ("created", .number(invite.created)),
-          ("expires", .number(invite.expires)), ("revoked", .flag(invite.isRevoked)),
+          ("used", .number(UInt64(invite.used))), ("created", .time(invite.created)),
+          ("expires", .time(invite.expires)), ("revoked", .flag(invite.isRevoked)),
         ])
       }
     },
@@ -199,7 +205,7 @@ struct AdminVerb: Sendable {
     AdminVerb("keys list") { work in
       work.admin.keys.keys.keys.enumerated().map { index, key in
         AdminRow([
-          ("key", .text(key.id)), ("signs", .flag(index == 0)), ("until", .number(key.until ?? 0)),
+          ("key", .text(key.id)), ("signs", .flag(index == 0)), ("until", .time(key.until ?? 0)),
         ])
       }
     },
@@ -210,7 +216,7 @@ struct AdminVerb: Sendable {
         try await work.store.note(work.record("keys rotate", id))
         return id
       }
-      return [AdminRow([("key", .text(id)), ("signs", .flag(true)), ("until", .number(0))])]
+      return [AdminRow([("key", .text(id)), ("signs", .flag(true)), ("until", .time(0))])]
     },
   ]
 
@@ -218,7 +224,7 @@ struct AdminVerb: Sendable {
     let limit = try work.number("limit", default: 1000, in: 1...100_000)
     return try await work.run { () throws(RelayError) in try await work.store.audit(limit: limit) }.map { act in
       AdminRow([
-        ("time", .number(act.time)), ("actor", .text(act.actor)), ("act", .text(act.act)),
+        ("time", .time(act.time)), ("actor", .text(act.actor)), ("act", .text(act.act)),
         ("subject", .text(act.subject)),
       ])
     }

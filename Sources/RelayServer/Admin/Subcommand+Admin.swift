@@ -7,7 +7,7 @@ extension Subcommand {
     "admin", words: "WORDS",
     """
     Administers accounts, rooms, invitations and token keys:
-    \(AdminVerb.all.map { "  " + ([$0.name] + $0.parameters).joined(separator: " ") }.joined(separator: "\n"))
+    \(AdminVerb.helpText)
     """,
     options: [
       Option("json", nil, "Print JSON objects, one a line."),

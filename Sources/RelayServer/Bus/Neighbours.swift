@@ -84,12 +84,18 @@ final class Neighbours: Sendable {
     }
     (redis.user, redis.prefix, redis.node) = (settings.redisUser, settings.redisPrefix, settings.nodeName)
     if let file = settings.redisPasswordFile {
-      guard let data = try? Data(contentsOf: URL(filePath: file)), data.count <= 4096,
-        let line = String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline).first
-      else { throw RelayError(.unavailable, "redis-password-file cannot be read, or is empty") }
-      redis.password = String(line)
+      guard let password = redisPassword(file: file) else {
+        throw RelayError(.unavailable, "redis-password-file cannot be read, or is empty")
+      }
+      redis.password = password
     }
     return redis
+  }
+
+  /// The first line of the file, if it can be read and has one.
+  static func redisPassword(file: String) -> String? {
+    guard let data = try? Data(contentsOf: URL(filePath: file)), data.count <= 4096 else { return nil }
+    return String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline).first.map(String.init)
   }
 }
 

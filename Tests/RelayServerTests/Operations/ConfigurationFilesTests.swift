@@ -8,41 +8,53 @@ struct ConfigurationFilesTests {
   @Test func looksAtTheFilesThatSettingsName() async throws {
     let folder = try RelayFixture.temporaryFolder()
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    func make(_ name: String, _ mode: mode_t) throws -> String {
+    func make(_ name: String, _ mode: mode_t, _ content: String = "x") throws -> String {
       let path = folder + "/\(name)"
-      try Data("x".utf8).write(to: URL(fileURLWithPath: path))
+      try Data(content.utf8).write(to: URL(fileURLWithPath: path))
       chmod(path, mode)
       return path
     }
     var configuration = RelayConfiguration()
     configuration.dataDirectory = folder + "/data"
-    #expect(configuration.fileFindings.isEmpty)
+    func texts() -> [String] { configuration.fileFindings.map(\.text) }
+    #expect(texts().isEmpty)
     configuration.tlsCertificateFile = try make("certificate", 0o644)
     configuration.tlsKeyFile = try make("key", 0o640)
     // Nothing against the files as such; what stands in them is looked at then.
     let unreadable = "tls-certificate and tls-key: the certificate file cannot be read as a PEM chain"
-    #expect(configuration.fileFindings == [unreadable])
+    #expect(texts() == [unreadable])
 
     for mode: mode_t in [0o604, 0o644, 0o601, 0o602, 0o666] {
       chmod(folder + "/key", mode)
-      #expect(configuration.fileFindings == ["tls-key: anybody can read this secret (chmod o= mends it)"], "\(mode)")
+      #expect(texts() == ["tls-key: anybody can read this secret"], "\(mode)")
+      #expect(configuration.fileFindings.first?.hint == "chmod o= mends it")
     }
     chmod(folder + "/key", 0o600)
     chmod(folder + "/certificate", 0o646)
-    #expect(configuration.fileFindings == ["tls-certificate: anybody can change this file (chmod o-w mends it)"])
+    #expect(texts() == ["tls-certificate: anybody can change this file"])
     configuration.tlsCertificateFile = folder
     configuration.tlsKeyFile = folder + "/none"
-    #expect(
-      configuration.fileFindings == ["tls-certificate: this is not a file", "tls-key: there is no such file"])
+    #expect(texts() == ["tls-certificate: this is not a file", "tls-key: there is no such file"])
+    #expect(configuration.fileFindings.allSatisfy { $0.hint != nil })
     (configuration.tlsCertificateFile, configuration.tlsKeyFile) = (nil, nil)
     configuration.dataDirectory = folder + "/none/data"
-    #expect(configuration.fileFindings == ["data: the folder does not exist and cannot be made"])
+    #expect(texts() == ["data: the folder does not exist and cannot be made"])
     configuration.dataDirectory = folder + "/key"
-    #expect(configuration.fileFindings == ["data: this is not a folder"])
+    #expect(texts() == ["data: this is not a folder"])
     mkdir(folder + "/open", 0o777)
     chmod(folder + "/open", 0o777)
     configuration.dataDirectory = folder + "/open"
-    #expect(configuration.fileFindings == ["data: anybody can write into the folder (chmod o= mends it)"])
+    #expect(texts() == ["data: anybody can write into the folder"])
+    // What stands inside is looked at even where something else is wrong.
+    configuration.externalJWKSFile = folder + "/key"
+    configuration.externalAuthoritiesFile = folder + "/key"
+    configuration.redisPasswordFile = try make("empty", 0o600, "")
+    #expect(texts().count == 4 && texts()[1].hasPrefix("external-jwks-authorities: "), "\(texts())")
+    #expect(
+      texts()[2...] == [
+        "redis-password-file cannot be read, or is empty",
+        "external-jwks-file holds no JWK Set with a usable public key",
+      ])
   }
 
   @Test func takesSystemdsCredentials() throws {
@@ -104,6 +116,8 @@ struct ConfigurationFilesTests {
     #expect(other.exit == 0, "\(other.output)")
     chmod(folder + "/key", 0o600)
     let unfit = try await Peer.run(arguments + ["--check-config"], seconds: 20)
-    #expect(unfit.exit == 1 && unfit.output.contains("tls-certificate and tls-key: the key"), "\(unfit.output)")
+    #expect(
+      unfit.exit == 1 && unfit.output.contains("--tls-certificate: tls-certificate and tls-key: the key"),
+      "\(unfit.output)")
   }
 }
