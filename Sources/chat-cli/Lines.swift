@@ -39,7 +39,9 @@ enum Lines {
     case .joined(let change): "* you are now in \(SafeText.line(change.name))"
     case .roomRenamed(let change): "* the room is now called \(SafeText.line(change.name))\(by(change.by))"
     case .roleChanged(let change):
-      "* \(name(change.member)) is now \(Fields.roleName(change.role))\(by(change.by))"
+      change.by == change.member
+        ? "* \(name(change.member)) is now \(role(change.role))"
+        : "* \(name(change.member)) was made \(role(change.role)) by \(name(change.by))"
     case .settingsChanged(let change): "* \(settings(change)) changed\(by(change.by))"
     case .roomResumed(let change): "* \(SafeText.line(change.name)) works again"
     case .roomDeleted(let change):
@@ -66,6 +68,15 @@ enum Lines {
     case .presence(let presence): "* \(Lines.presence(presence))"
     case .profileChanged(let person): "* \(SafeText.line(person.username)) is now shown as \(name(person))"
     case .connection(let state): "* \(connection(state))"
+    }
+  }
+
+  /// The role with its article.
+  static func role(_ role: Role) -> String {
+    switch role {
+    case .owner: "the owner"
+    case .admin: "an admin"
+    case .member: "a member"
     }
   }
 

@@ -153,10 +153,22 @@ struct AdminTests {
     await again.shutdown()
   }
 
+  /// People read dates; programs read milliseconds, as everywhere.
+  @Test func saysTimesInBothWays() throws {
+    let row = AdminRow([("created", .time(1_795_284_107_852)), ("until", .time(0)), ("uses", .number(2))])
+    #expect(row.text == "2026-11-21T18:01:47Z\t-\t2")
+    #expect(row.json == #"{"v":1,"created":1795284107852,"until":0,"uses":2}"#)
+  }
+
   @Test func saysWhatIsWrong() async throws {
     try await RelayFixture.run { fixture in
       let typo = await Self.run("users", "lisst", at: fixture)
       #expect(typo.code == 1 && typo.complaint.contains("users list"))
+      for verb in AdminVerb.all {
+        #expect(
+          Subcommand.admin.helpText.contains("  \(verb.name)") && AdminVerb.about[verb.name] != nil, "\(verb.name)")
+      }
+      #expect(AdminVerb.about.count == AdminVerb.all.count)
       #expect(await Self.run("users", "show", at: fixture).code == 1)
       #expect(await Self.run("users", "disable", "nobody", at: fixture).code == 5)
       #expect(await Self.run("users", "restore", "nobody", at: fixture).code == 5)

@@ -10,7 +10,7 @@ extension Command {
       let lines = [
         "\(SafeText.line(status.name))  \(status.id.text)",
         settings.topic.isEmpty ? nil : "topic: \(SafeText.line(settings.topic))",
-        "health: \(status.health.rawValue), you are \(status.role == .member ? "a" : status.role == .admin ? "an" : "its") \(Fields.roleName(status.role))",
+        "health: \(status.health.rawValue), you are \(Lines.role(status.role))",
         "members: \(status.members) with \(status.devices) devices, \(status.online) online",
         "join policy: \(settings.joinPolicy.rawValue)",
         settings.avatar.isEmpty ? nil : "avatar: \(SafeText.line(settings.avatar))",

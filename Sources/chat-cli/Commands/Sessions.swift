@@ -13,7 +13,9 @@ extension Command {
             ("created", .number(session.created.millisecondsSince1970)),
             ("expires", .number(session.expires.millisecondsSince1970)), ("current", .bool(session.isCurrent)),
           ],
-          text: "\(session.id)  device \(session.device.text)\(session.isCurrent ? "  (this one)" : "")")
+          text:
+            "\(session.id)  since \(Lines.day(session.created))  device \(session.device.text)\(session.isCurrent ? "  (this one)" : "")"
+        )
       }
     }
   }

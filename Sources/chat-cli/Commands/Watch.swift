@@ -52,8 +52,8 @@ extension Context {
     if case .sent = event { return }
     if output.isJSON {
       output.print(Fields.event(event), text: "")
-    } else if case .connection(let state) = event {
-      Terminal.diagnose("* " + state.rawValue)
+    } else if case .connection = event {
+      Terminal.diagnose(Lines.event(event))
     } else {
       output.print([], text: Lines.event(event))
     }
