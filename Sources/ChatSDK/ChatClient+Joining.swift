@@ -164,7 +164,9 @@ extension ChatClient {
           PublicRoom(
             id: $0.room, name: $0.name, topic: $0.topic, memberCount: $0.members,
             joinPolicy: JoinPolicy(rawValue: $0.joinRule.rawValue) ?? .closed)
-        }, next: page.next)
+        },
+        // A page that leads nowhere is the last one.
+        next: page.rooms.isEmpty ? nil : page.next)
     }
   }
 }

@@ -74,16 +74,23 @@ extension ChatClient {
     let known = try await context.api.rooms()
     let byID = Dictionary(known.rooms.map { ($0.room, $0) }) { first, _ in first }
     for deleted in known.deleted ?? [] { try await takeDeletion(deleted) }
+    var failure: ChatError?
     for room in mine where roomsByID[room.id] != nil {
       let health = await room.health
       guard let theirs = byID[room.id] else {
         if health != .left { try await room.lostMembership() }
         continue
       }
-      try await room.catchUp(theirs)
+      do { try await room.catchUp(theirs) } catch let error as ChatError {
+        let isOfAll = error.family == .network || error.family == .login || error.family == .rateLimited
+        guard !isOfAll || error == ChatError(.protocolViolation) else { throw error }
+        // What stands still in one room stands still there alone.
+        if failure == nil { failure = error }
+      }
     }
     // What others ask is answered as well as it goes, and again at the next look.
     try? await answerRequests()
+    if let failure { throw failure }
   }
 
   /// Follows a room on the open socket, or has the long poll begin again with it.
@@ -170,24 +177,16 @@ extension ChatClient {
       for status in statuses { await take(status, link) }
     case .behind(let room, _):
       guard let room = roomsByID[room] else { return }
-      // Beside the frames of other rooms, which must not wait for it.
-      Task {
-        try? await room.pull()
-        try? await link.follow([await room.cursor])
-      }
-    case .look(.welcomes):
-      Task { try? await takeWelcomes() }
-    case .look(.keyPackages):
-      Task { try? await refillKeyPackages() }
-    case .look(.rooms):
-      Task { try? await catchUp() }
-    case .look(.contacts):
-      Task { try? await refreshContacts() }
+      follow(room, from: link)
+    case .look(.welcomes): run(.welcomes) { try await self.takeWelcomes() }
+    case .look(.keyPackages): run(.keyPackages) { try await self.refillKeyPackages() }
+    case .look(.rooms): run(.rooms) { try await self.catchUp() }
+    case .look(.contacts): run(.contacts) { try await self.refreshContacts() }
     case .presence(let news): try take(news)
     case .profile(let user):
-      Task {
+      run(.profile(user)) { [context] in
         _ = try? await Trust(context: context).fetch(user: user)
-        await tendRooms()
+        await self.tendRooms()
       }
     case .refused(_, let code, _):
       // A follow was refused: without it nothing would come.
@@ -201,12 +200,17 @@ extension ChatClient {
     switch status.outcome {
     case .gone: try? await room.lostMembership()
     case .live:
-      if await room.cursor.position.sequence < status.last.sequence { Task { try? await room.pull() } }
-    case .incarnationChanged:
-      Task {
-        try? await room.pull()
-        try? await link.follow([await room.cursor])
-      }
+      if await room.cursor.position.sequence < status.last.sequence { run(.log(room.id)) { try await room.pull() } }
+    case .incarnationChanged: follow(room, from: link)
+    }
+  }
+
+  /// Reads what the socket has not brought, and goes on with the socket from there: beside the frames of other rooms, which
+  /// must not wait for it.
+  private func follow(_ room: Room, from link: SocketLink) {
+    run(.log(room.id)) {
+      try? await room.pull()
+      try await link.follow([await room.cursor])
     }
   }
 

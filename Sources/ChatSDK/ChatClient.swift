@@ -10,6 +10,8 @@ public actor ChatClient {
   let nudges: AsyncStream<Void>
   let nudge: AsyncStream<Void>.Continuation
   let gate = Gate()
+  /// What the relay has asked this client to look at, and whether it asked again since.
+  var errands: [Errand: Bool] = [:]
   var poll: Task<PollResponse, any Error>?
   /// How far requests to come into rooms were looked at, and which of them were told of.
   var newestRequest: UInt64 = 0

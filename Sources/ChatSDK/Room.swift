@@ -24,6 +24,7 @@ public actor Room: Identifiable {
   let gate = Gate()
   /// Pushed entries that wait to be taken in.
   var inbox: [LogEntry] = []
+  var inboxBytes = 0
   var drain: Task<Void, Never>?
   var flush: Task<Void, Never>?
   var deliveries: [Message.ID: [CheckedContinuation<Void, Never>]] = [:]

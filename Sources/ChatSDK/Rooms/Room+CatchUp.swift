@@ -8,8 +8,9 @@ extension Room {
   /// Brings the room up to where the relay says it is, settles what was in flight, and sends what waits.
   func catchUp(_ theirs: RoomResponse) async throws {
     if stored.health == .left {
-      // The relay counts this account in again; only a new Welcome can say more.
-      return
+      // The relay counts this account in again. Where a commit or the account itself ended the membership, only a new
+      // Welcome can say more; where the relay alone said so, it may have followed a commit that was replaced since.
+      guard stored.mayReturn, try await resume(theirs) else { return }
     }
     let isBehind = theirs.position != machine.position
     do {
@@ -34,6 +35,26 @@ extension Room {
     }
     scheduleCommit()
     if stored.health == .good, comparedEpoch != stored.epoch { try await compareMembers() }
+  }
+
+  /// Goes on in a room that only the relay's word had ended.
+  ///
+  /// - Returns: `false` if the room's members have gone on without this device.
+  private func resume(_ theirs: RoomResponse) async throws -> Bool {
+    guard theirs.epoch == stored.epoch, stored.refused == nil else {
+      // What was said meanwhile is not for this device, so that it comes in from outside.
+      try? await reenter()
+      return stored.health == .good
+    }
+    var next = stored
+    (next.health, next.mayReturn) = (.good, false)
+    try write { try $0.save(next) }
+    stored = next
+    // Believed once the log is shown too.
+    try? await pull()
+    guard stored.health == .good else { return false }
+    context.hub.tell([.roomResumed(RoomChange(room: id, name: stored.name, by: nil))])
+    return true
   }
 
   /// Whether the log was taken in up to there, as a member.

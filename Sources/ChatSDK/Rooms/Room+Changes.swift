@@ -11,7 +11,7 @@ extension Room {
     batch.isEpochNew = true
     let by = try person(claim.sender.user, in: store)
     if effects.removesSelf {
-      stored.health = .left
+      (stored.health, stored.mayReturn) = (.left, false)
       batch.events.append(.removedFromRoom(RoomChange(room: id, name: stored.name, by: by)))
       return
     }

@@ -85,6 +85,9 @@ extension Room {
 
   /// Makes the commit and puts it on disk: it may leave from now on.
   func make(_ plan: CommitPlan, for intent: Intent) async throws {
+    var counted: Set<UserID> = []
+    // Asked before: nothing is waited for between spending a key and writing down that it is spent.
+    if case .replace = intent { counted = Set(try await context.api.members(of: id).map(\.user)) }
     let box = try group()
     let before = try roomState()
     let members = box.group.members
@@ -131,10 +134,9 @@ extension Room {
     }
     if case .replace = intent, let refused = stored.refused {
       // What the relay made of the refused commit is put right.
-      let theirs = Set(try await context.api.members(of: id).map(\.user))
       request.instead = refused
-      request.added = Array(change.after.subtracting(theirs))
-      request.removed = Array(theirs.subtracting(change.after))
+      request.added = Array(change.after.subtracting(counted))
+      request.removed = Array(counted.subtracting(change.after))
     }
     let record = try PendingRecord(
       room: id, request: request, state: commit.encodeState().withBytes { Array($0) })

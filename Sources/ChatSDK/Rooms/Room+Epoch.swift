@@ -80,6 +80,11 @@ extension Room {
   ) throws {
     stored.health = .stopped
     (stored.refused, stored.mayReplace, stored.mayReturn) = (entry.sequence, mayReplace, mayReturn)
+    if pending != nil {
+      // The relay gave the epoch to the other one: what waits here could only keep the way out shut.
+      try store.remove(.pendingCommit, id.bytes)
+      pending = nil
+    }
     try note(code, entry, detail, in: store, &batch)
   }
 

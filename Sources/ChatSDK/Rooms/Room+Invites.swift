@@ -19,7 +19,7 @@ extension Room {
     try await chatErrors {
       let secret = try InviteSecret.random()
       let own = try context.identity().user
-      let expires = lifetime.map { context.now + UInt64(max(0, $0.components.seconds)) * 1000 } ?? 0
+      let expires = lifetime.map { context.now + UInt64(min(max(0, $0.components.seconds), 1 << 48)) * 1000 } ?? 0
       let keys = secret.keys(madeBy: own, expires: expires, uses: UInt32(clamping: uses ?? 0))
       let now = context.now
       try await perform(

@@ -21,9 +21,10 @@ extension Room {
   /// Takes a pushed entry. Returns at once unless very much waits.
   func push(_ entry: LogEntry) async {
     inbox.append(entry)
+    inboxBytes += entry.message.bytes.count
     if drain == nil {
       drain = Task { await drainInbox() }
-    } else if inbox.count > 1000 {
+    } else if inbox.count > 1000 || inboxBytes > Limits.bytesPerPage {
       await drain?.value
     }
   }
@@ -31,7 +32,7 @@ extension Room {
   private func drainInbox() async {
     while !inbox.isEmpty {
       let entries = inbox
-      inbox = []
+      (inbox, inboxBytes) = ([], 0)
       // What fails here is fetched again with the next look at the log.
       do { try await exclusively { try await take(entries) } } catch {
         guard (try? await context.environment.sleep(.seconds(1))) != nil else { break }
@@ -105,7 +106,8 @@ extension Room {
   func lostMembership() throws {
     guard stored.health != .left else { return }
     var next = stored
-    next.health = .left
+    // That is its word alone: if it takes it back, the room goes on.
+    (next.health, next.mayReturn) = (.left, true)
     try write { try $0.save(next) }
     stored = next
     context.hub.tell([.removedFromRoom(RoomChange(room: id, name: next.name, by: nil))])

@@ -17,7 +17,7 @@ extension Room {
   ///
   /// - Throws: `identityInvalid` unless the room's state at the relay is vouched for by somebody who was an admin when
   ///   this device was last in step.
-  private func reenter() async throws {
+  func reenter() async throws {
     try await exclusively {
       let before = try roomState()
       let identity = try context.identity()

@@ -228,7 +228,9 @@ extension Room {
   public func leave() async throws {
     try await chatErrors {
       try await exclusively {
-        guard stored.health == .good else { return }
+        if stored.health == .left { return }
+        // Nothing could be said in it, this neither; and nobody is to be told that it was.
+        try requireGood()
         try requireAnotherOwner()
         try await settlePending()
         try await pullLog()
@@ -259,7 +261,7 @@ extension Room {
 
   private func finishLeaving(_ entry: OutboxEntry) throws {
     var next = stored
-    next.health = .left
+    (next.health, next.mayReturn) = (.left, false)
     try write { store in
       try store.removeOutbox(entry.number)
       try store.save(next)

@@ -16,7 +16,7 @@ actor Session {
   var isAlive: Bool { record != nil }
 
   func begin(_ response: SessionResponse) throws {
-    let fresh = record(from: response)
+    let fresh = try record(from: response)
     try store.write { try $0.save(fresh) }
     record = fresh
   }
@@ -50,7 +50,7 @@ actor Session {
 
   private func renew(_ old: SessionRecord, using api: RelayAPI) async throws -> String {
     do {
-      let fresh = record(from: try await api.refresh(old.refreshToken))
+      let fresh = try record(from: try await api.refresh(old.refreshToken))
       try store.write { try $0.save(fresh) }
       record = fresh
       return fresh.accessToken
@@ -60,8 +60,12 @@ actor Session {
     }
   }
 
-  private func record(from response: SessionResponse) -> SessionRecord {
-    SessionRecord(
+  private func record(from response: SessionResponse) throws -> SessionRecord {
+    // Longer ones could be written to the store and not be read from it again.
+    guard response.accessToken.utf8.count <= Limits.token, response.refreshToken.utf8.count <= Limits.token else {
+      throw ChatError(.protocolViolation, detail: "a token longer than tokens are")
+    }
+    return SessionRecord(
       accessToken: response.accessToken, accessExpires: now() + min(response.expiresIn, 86_400 * 365) * 1000,
       refreshToken: response.refreshToken)
   }
