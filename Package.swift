@@ -140,7 +140,7 @@ if Context.environment["KIN_FUZZ"] != nil {
       "kin-fuzz",
       [
         "CLibFuzzer", "CSodium", "CryptoPrimitives", "WireCodec", "E2ECrypto", "Content", "RelayProtocol", "Networking",
-        "RelayServer",
+        "RelayServer", "ChatSDK",
       ],
       path: "Fuzz/kin-fuzz"),
   ]

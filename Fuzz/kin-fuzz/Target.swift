@@ -15,7 +15,7 @@ struct Target: Sendable {
   /// The one that this process runs. Set once, before libFuzzer starts; it calls from one thread.
   nonisolated(unsafe) static var chosen: Target?
 
-  static let all: [Target] = [decode, group, joiner, content, http1, websocket, frames, token, issuer]
+  static let all: [Target] = [decode, group, joiner, content, http1, websocket, frames, token, issuer, sdk]
 }
 
 /// Ends the process, and so the run, with the input kept, unless `condition` holds.
