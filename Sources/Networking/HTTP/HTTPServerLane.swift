@@ -61,9 +61,10 @@ final class HTTPServerLane: @unchecked Sendable {
     stream.handler = connection
     let id = ObjectIdentifier(stream)
     connections[id] = connection
-    stream.onClose = { [weak self, server] in
-      self?.connections.removeValue(forKey: id)
-      self?.sockets.removeValue(forKey: id)
+    // Keeps the lane until the connection ends, and no longer.
+    stream.onClose = { [self] in
+      connections.removeValue(forKey: id)
+      sockets.removeValue(forKey: id)
       server.leave(visitor)
     }
   }

@@ -46,6 +46,14 @@ final class TCPConnection: EventLoop.Resident, @unchecked Sendable {
   /// The socket, while it is open.
   @exclusivity(unchecked) private(set) var descriptor: Int32 = -1
   @exclusivity(unchecked) var state = State.connecting
+  // The small ones together: an idle connection is little more than this.
+  @exclusivity(unchecked) var isDirty = false
+  @exclusivity(unchecked) var isCongested = false
+  private var isReading = false
+  private var isPaused = false
+  private var hasInputEnded = false
+  private var isPumping = false
+  private var isHandleOpen = false
   @exclusivity(unchecked) var tls: TLSEngine?
   /// Told of everything until the end; replaced when the connection changes its use.
   var handler: (any ByteStreamHandler)?
@@ -58,15 +66,8 @@ final class TCPConnection: EventLoop.Resident, @unchecked Sendable {
   // The outgoing side; see TCPConnection+Write.
   @exclusivity(unchecked) var outgoing = OutgoingQueue()
   @exclusivity(unchecked) var inFlight: WriteRequest?
-  @exclusivity(unchecked) var isDirty = false
-  @exclusivity(unchecked) var isCongested = false
   @exclusivity(unchecked) var highWater = 1024 * 1024
 
-  private var isReading = false
-  private var isPaused = false
-  private var hasInputEnded = false
-  private var isPumping = false
-  private var isHandleOpen = false
   private var lingerTimer: EventLoop.Timer?
 
   init(loop: EventLoop) {

@@ -12,14 +12,14 @@ final class TLSEngine {
 
   private let ssl: OpaquePointer
   private let passage: TLSPassage
-  let isClient: Bool
   /// Sealed bytes that wait to go to the peer; lend it a buffer before sealing.
   var sealed: [UInt8] = []
   /// What one read of the socket brought, during ``feed(_:while:)``.
   private var lent = UnsafeRawBufferPointer(start: nil, count: 0)
   /// What was not opened then, because the owner does not want more for now.
   private var kept: [UInt8] = []
-  private var keptOffset = 0
+  private var keptOffset: UInt32 = 0
+  let isClient: Bool
   private(set) var isEstablished = false
   private var hasShutDown = false
   private var hasFailed = false
@@ -89,12 +89,11 @@ final class TLSEngine {
       lent = UnsafeRawBufferPointer(rebasing: lent[count...])
       return count
     }
-    let count = min(buffer.count, kept.count - keptOffset)
-    kept.withUnsafeBytes {
-      buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[keptOffset..<(keptOffset + count)]))
-    }
-    keptOffset += count
-    if keptOffset == kept.count { (kept, keptOffset) = ([], 0) }
+    let rest = kept[Int(keptOffset)...]
+    let count = min(buffer.count, rest.count)
+    rest.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+    keptOffset += UInt32(count)
+    if count == rest.count { (kept, keptOffset) = ([], 0) }
     return count
   }
 
