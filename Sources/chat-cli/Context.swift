@@ -144,6 +144,8 @@ extension Failure {
     .roomStopped: "`chat-cli doctor` says why; an admin can make it go on by `chat-cli room repair ROOM`",
     .sessionEnded: "`chat-cli login` begins another; if that is refused, ask the relay's operator",
     .sessionNotFound: "`chat-cli sessions` lists them",
+    .tlsFailed:
+      "check its certificate and the URL; a certificate of your own authority is taken by `chat-cli register` with --ca-file",
     .webSocketRefused: "add --long-poll, or ask who runs the proxy between",
     .wrongPassphrase: "give the passphrase or key file that this folder was made with, or another folder by --data",
     .wrongRelay: "give the relay that the account was made at, or another folder by --data",
