@@ -128,14 +128,16 @@ struct HubMachineTests {
       let cursors = (0..<count).map {
         RoomCursor(room: RoomID(high: 3, low: $0), position: StreamPosition(incarnation: Self.incarnation, sequence: 0))
       }
-      return (0..<3).map { _ in
-        var machine = Self.ready()
-        _ = machine.handle(.frame(1, .follow(requestID: 1, cursors: cursors)), now: 0)
-        return ContinuousClock().measure { _ = machine.handle(.surveyed(1, ticket: 1, .success([])), now: 0) }
-      }.min() ?? .zero
+      var machine = Self.ready()
+      _ = machine.handle(.frame(1, .follow(requestID: 1, cursors: cursors)), now: 0)
+      return ContinuousClock().measure { _ = machine.handle(.surveyed(1, ticket: 1, .success([])), now: 0) }
     }
-    let (few, many) = (time(256), time(4096))
-    #expect(many < few * 32, "16 times as many rooms take \(many) instead of \(few)")
+    // The least that was ever seen: a busy machine only adds to it.
+    var (few, many) = (Duration.seconds(60), Duration.seconds(60))
+    for _ in 0..<100 where many > few * 32 || few == .seconds(60) {
+      (few, many) = (min(few, time(256)), min(many, time(4096)))
+    }
+    #expect(many <= few * 32, "16 times as many rooms take \(many) instead of \(few)")
   }
 
   @Test func expiresUnlessRenewed() {
