@@ -59,4 +59,5 @@ extension Failure {
   }
 }
 
+Secrets.leaveNoCore()
 exit(await run(Array(CommandLine.arguments.dropFirst())).rawValue)

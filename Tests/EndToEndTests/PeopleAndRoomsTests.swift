@@ -22,7 +22,9 @@ import WireCodec
     let watching = [
       try bob.start(["watch", "--json"]), try carol.start(["watch", "Garden", "--json", "--long-poll"]),
     ]
-    try await wait(for: "both to listen") { try watching.allSatisfy { try types($0).contains("joined") } }
+    try await wait(for: "both to listen") {
+      try zip(watching, ["live", "polling"]).allSatisfy { try types($0).contains("joined") && $0.text.contains($1) }
+    }
     try await alice.must("profile", "set", "--display-name", "Al", "--avatar", "https://a.example/a.png")
     try await alice.must("room", "rename", "Garden", "Orchard")
     try await alice.must("room", "topic", "Orchard", "pears")

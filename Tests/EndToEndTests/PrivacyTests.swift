@@ -7,6 +7,18 @@ import Testing
 
 /// What is left at the relay of a whole life of people, rooms and administrators (docs/threat-model.md, class 55).
 @Suite(.serialized) struct PrivacyTests {
+  /// Attack 60, at the client's end.
+  @Test func aCrashLeavesNoImageOfTheMemory() async throws {
+    let relay = try await RelayProcess()
+    let alice = try await Person("alice", at: relay)
+    let running = try alice.start(["watch", "--json"])
+    try await wait(for: "alice to be connected") { running.text.contains("live") }
+    let limits = try String(contentsOfFile: "/proc/\(running.pid)/limits", encoding: .utf8)
+    let line = limits.split(separator: "\n").first { $0.hasPrefix("Max core file size") }
+    #expect(line?.split(separator: " ").dropFirst(4).prefix(2) == ["0", "0"], "\(line ?? "none")")
+    running.kill()
+  }
+
   /// What the relay must not have anywhere, and what it must not put into logs and metrics.
   private struct Secrets {
     /// Texts, names of rooms, passwords, tokens, the secrets of links.
