@@ -76,7 +76,8 @@ extension API {
     let session = SessionRecord(
       id: token.session, user: account.id, device: device, refreshHash: token.hash, created: now,
       expires: now + services.configuration.sessionLifetime.wholeMilliseconds)
-    try await services.store.createSession(session, redeeming: redemption)
+    let ended = try await services.store.createSession(session, redeeming: redemption)
+    services.bus.publish(ended.map { .sessionEnded($0) })
     return try Self.json(answer(session, token, username: account.username, now: now), status: status)
   }
 

@@ -25,8 +25,8 @@ package protocol RelayStore: RoomStore, PeopleStore {
 
   /// Refuses accounts that are not active with `accountDisabled`. A token of another issuer for which the session is given
   /// is redeemed in the same transaction: one that was redeemed before is `externalTokenInvalid`, and one for which no session
-  /// began is not redeemed.
-  func createSession(_ session: SessionRecord, redeeming redemption: Redemption?) async throws(RelayError)
+  /// began is not redeemed. Returns the oldest sessions of the device, which make way where there are too many.
+  func createSession(_ session: SessionRecord, redeeming redemption: Redemption?) async throws(RelayError) -> [UInt64]
   /// Replaces the refresh token whose hash is `old`. A token that was replaced before ends its session. That token, one
   /// that is unknown and one of an expired session are all `sessionEnded`.
   ///
@@ -132,7 +132,7 @@ extension RelayStore {
   }
 
   package func createSession(_ session: SessionRecord) async throws(RelayError) {
-    try await createSession(session, redeeming: nil)
+    _ = try await createSession(session, redeeming: nil)
   }
 
   package func commit(_ commit: NewCommit) async throws(RelayError) -> Appended {

@@ -52,11 +52,13 @@ extension SQLStore {
 
   // MARK: Sessions
 
-  package func createSession(_ session: SessionRecord, redeeming redemption: Redemption?) async throws(RelayError) {
+  package func createSession(_ session: SessionRecord, redeeming redemption: Redemption?) async throws(RelayError)
+    -> [UInt64]
+  {
     try await write {
       if let redemption { try $0.redeem(redemption) }
       if let identity = redemption?.identity { try $0.require(identity, of: session.user) }
-      try $0.createSession(session)
+      return try $0.createSession(session)
     }
   }
 

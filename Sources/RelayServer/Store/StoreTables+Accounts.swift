@@ -70,24 +70,28 @@ extension StoreTables {
   /// Replaced refresh tokens that are remembered for each session, to notice that one is used again.
   static var retiredPerSession: Int { 128 }
 
-  func createSession(_ session: SessionRecord) throws {
+  /// Returns the sessions that made way.
+  func createSession(_ session: SessionRecord) throws -> [UInt64] {
     guard let id = Int64(exactly: session.id) else { throw RelayError(.invalidRequest, "The session id is too large.") }
     let sender = try sender(session.user, session.device)
     try checkActive(sender.account)
     let device = sender.device
     try lock(device)
     try database.execute("DELETE FROM session WHERE device = \(device) AND expires <= \(session.created)")
-    try database.execute(
+    let ended = try database.query(
       """
       DELETE FROM session WHERE key IN (
         SELECT key FROM session WHERE device = \(device) ORDER BY created DESC, key
         LIMIT 1000000 OFFSET \(Self.sessionsPerDevice - 1))
-      """)
+      RETURNING key
+      """
+    ) { try $0.unsigned(0) }
     try database.execute(
       """
       INSERT INTO session (key, device, refresh_hash, created, expires)
       VALUES (\(id), \(device), \(session.refreshHash), \(session.created), \(session.expires))
       """)
+    return ended
   }
 
   /// The session whose token was replaced, or nil if the token was not good.

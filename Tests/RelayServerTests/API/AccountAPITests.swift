@@ -152,6 +152,21 @@ struct AccountAPITests {
     }
   }
 
+  @Test func theOldestSessionMakesWayAtOnce() async throws {
+    try await RelayFixture.run({
+      ($0.limits[.failedLogins], $0.visitorAttemptBurst) = (Rate(burst: 100, count: 1, period: .minute), 100)
+    }) { fixture in
+      let alice = try await fixture.person("alice")
+      let socket = try await alice.socket()
+      let login = LoginRequest(login: "alice", password: Person.password, device: alice.device)
+      for _ in 0..<15 { #expect(try await fixture.call(.logIn, nil, login).status == 201) }
+      let _: AccountResponse = try await alice.call(.me)
+      #expect(try await fixture.call(.logIn, nil, login).status == 201)
+      #expect(try await socket.closeCode() == CloseCode.sessionEnded.number)
+      await #expect(throws: Refusal(code: "session_ended")) { let _: AccountResponse = try await alice.call(.me) }
+    }
+  }
+
   @Test func logsOutAtOnce() async throws {
     try await RelayFixture.run { fixture in
       let alice = try await fixture.person("alice")

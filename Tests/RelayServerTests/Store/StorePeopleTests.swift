@@ -233,7 +233,7 @@ import Testing
     try await world.store.link(identity, to: alice.user, act)
     func logIn(_ id: UInt64, as person: StoreWorld.Person) async throws -> RelayCode? {
       try await refusal {
-        try await world.store.createSession(
+        _ = try await world.store.createSession(
           SessionRecord(
             id: id, user: person.user, device: person.device, refreshHash: [UInt8(id)], created: 1, expires: 100),
           redeeming: Redemption(hash: [UInt8(id)], now: 1, expires: 100, identity: identity))
