@@ -160,51 +160,81 @@ enum FanOutBench {
 
   // MARK: Latency
 
-  /// Below saturation: 20,000 deliveries a second.
+  /// Below saturation: 20,000 deliveries a second, in turns, of whose percentiles the medians are shown: one stall of the machine
+  /// in a turn is no server's.
   static func latency(_ store: StoreKind) async throws {
     let relay = try await BenchRelay(store: store)
     defer { relay.stop() }
-    let ours = try await percentiles(relay)
-    let sync = try syncs(in: relay.folder)
+    let peer = try PeerServer.uWebSockets()
+    defer { peer?.stop() }
+    var servers: [any BenchServer] = [relay]
+    if let peer { servers.append(peer) }
+    var lanes: [Lane] = []
+    for server in servers {
+      lanes.append(try await Lane(server, receivers: 100))
+      lanes[lanes.count - 1].pause()
+    }
+    var times = [[Percentiles]](repeating: [], count: lanes.count)
+    var syncs: [Percentiles] = []
+    for turn in 0...latencyTurns {
+      for index in lanes.indices {
+        lanes[index].resume()
+        _ = await lanes[index].fanOut.run(total: 600, rate: 200)
+        lanes[index].pause()
+        // The first turn finds cold caches.
+        if turn > 0 { times[index].append(Percentiles(await lanes[index].fanOut.sortedLatencies().map { Double($0) })) }
+      }
+      syncs.append(Percentiles(try Self.syncs(in: relay.folder)))
+    }
+    for lane in lanes {
+      lane.resume()
+      await lane.fanOut.close()
+    }
+    let ours = Percentiles(medianOf: times[0])
     let what = "send to delivery, 20,000 deliveries a second"
-    func text(_ values: (Double, Double)) -> String { "p50 \(fixed(values.0, 2)), p99 \(fixed(values.1, 2)) ms" }
-    guard let peer = try PeerServer.uWebSockets() else { return Scoreboard.show(what, text(ours)) }
-    defer { peer.stop() }
-    kill(relay.pid, SIGSTOP)
-    let others = try await percentiles(peer)
-    kill(relay.pid, SIGCONT)
-    let limit = 2 * others.1 + sync.1
+    guard times.count > 1 else { return Scoreboard.show(what, ours.text) }
+    let (theirs, sync) = (Percentiles(medianOf: times[1]), Percentiles(medianOf: syncs))
+    let limit = 2 * theirs.p99 + sync.p99
     Scoreboard.atMost(
-      "\(fixed(limit, 2)) ms: twice its p99 and a sync's", what, text(ours),
-      "uWebSockets: \(text(others)); fdatasync: \(text(sync))", ratio: fixed(ours.1 / limit, 2),
-      isWithin: ours.1 <= limit)
+      "\(fixed(limit, 2)) ms: twice its p99 and a sync's", what, ours.text,
+      "uWebSockets: \(theirs.text); fdatasync: \(sync.text)", ratio: fixed(ours.p99 / limit, 2),
+      isWithin: ours.p99 <= limit)
   }
 
-  private static func percentiles(_ server: any BenchServer) async throws -> (Double, Double) {
-    let lane = try await Lane(server, receivers: 100)
-    _ = await lane.fanOut.run(total: 100, rate: 200)
-    _ = await lane.fanOut.run(total: 1000, rate: 200)
-    let sorted = await lane.fanOut.sortedLatencies().map { Double($0) / 1e6 }
-    await lane.fanOut.close()
-    return (sorted[sorted.count / 2], sorted[sorted.count * 99 / 100])
+  private static let latencyTurns = 7
+
+  /// In milliseconds.
+  private struct Percentiles {
+    let p50: Double
+    let p99: Double
+
+    /// Of sorted nanoseconds.
+    init(_ sorted: [Double]) {
+      (p50, p99) = (sorted[sorted.count / 2] / 1e6, sorted[sorted.count * 99 / 100] / 1e6)
+    }
+
+    init(medianOf turns: [Percentiles]) {
+      (p50, p99) = (Scoreboard.median(turns.map(\.p50)), Scoreboard.median(turns.map(\.p99)))
+    }
+
+    var text: String { "p50 \(fixed(p50, 2)), p99 \(fixed(p99, 2)) ms" }
   }
 
   /// A page appended to a file and synced, at the pace of the messages.
-  private static func syncs(in folder: Folder) throws -> (Double, Double) {
+  private static func syncs(in folder: Folder) throws -> [Double] {
     let file = open(folder.path + "/sync", O_WRONLY | O_CREAT, 0o600)
     guard file >= 0 else { throw Child.Failed(what: "cannot write beside the relay") }
     defer { close(file) }
     let page = [UInt8](repeating: 1, count: 4096)
     var times: [Double] = []
-    for place in 0..<500 {
+    for place in 0..<250 {
       usleep(2000)
       times.append(
         Timing.elapsed {
           _ = page.withUnsafeBytes { pwrite(file, $0.baseAddress, $0.count, off_t(place % 100 * 4096)) }
           fdatasync(file)
-        } / 1e6)
+        })
     }
-    times.sort()
-    return (times[times.count / 2], times[times.count * 99 / 100])
+    return times.sorted()
   }
 }
