@@ -206,8 +206,7 @@ extension ChatClient {
         }
         continue
       }
-      let verdict = LeafCheck.check(member.credential, signatureKey: member.signatureKey) { pins[$0] }
-      guard verdict.isValid || CommitClaim.Leaf(member).map({ pins[$0.user]?.hasRevoked($0) ?? false }) ?? false else {
+      guard LeafCheck.mayStand(member, pins: { pins[$0] }) else {
         throw ChatError(.identityInvalid, detail: "a room with a device that its account does not list")
       }
     }

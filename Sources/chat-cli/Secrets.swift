@@ -3,12 +3,6 @@ import Glibc
 
 /// Where a secret comes from: a file, a descriptor, or the terminal.
 enum Secrets {
-  /// A crash leaves no image of the memory, which holds keys and what was said.
-  static func leaveNoCore() {
-    var none = rlimit(rlim_cur: 0, rlim_max: 0)
-    setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
-  }
-
   /// Reads the secret that `--NAME-file`, `--NAME-fd` or else a question on the terminal gives.
   static func read(_ name: String, prompt: String, arguments: Arguments) throws(Failure) -> [UInt8] {
     if let given = try given(name, arguments: arguments) { return given }

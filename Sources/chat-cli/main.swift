@@ -1,5 +1,6 @@
 import ChatSDK
 import Glibc
+import Observability
 
 /// Runs one command line and says how it ended. The name of a command and its options are all that it takes.
 func run(_ words: [String]) async -> ExitCode {
@@ -59,5 +60,5 @@ extension Failure {
   }
 }
 
-Secrets.leaveNoCore()
+CoreFile.forbid()
 exit(await run(Array(CommandLine.arguments.dropFirst())).rawValue)

@@ -62,12 +62,6 @@ enum Process {
     exit(1)
   }
 
-  /// A crash leaves no image of the memory, which holds tokens and passwords on their way.
-  static func leaveNoCore() {
-    var none = rlimit(rlim_cur: 0, rlim_max: 0)
-    setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
-  }
-
   static var environment: [String: String] {
     var result: [String: String] = [:]
     var item = environ

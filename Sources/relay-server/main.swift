@@ -1,4 +1,5 @@
 import Glibc
+import Observability
 import RelayServer
 
 /// The entry: reads the settings, runs the relay until a signal, and leaves in good order; or does what a verb asks for.
@@ -6,7 +7,7 @@ import RelayServer
 /// Exit codes: 0 done, 1 usage or settings, 2 our bug, 3 the address, the data folder or the keys cannot be used,
 /// 5 refused.
 umask(0o077)
-Process.leaveNoCore()
+CoreFile.forbid()
 
 /// Ends the process without running what libraries do at the end: libuv's would take its signal pipe from under the
 /// event loop, which lives as long as the process and would abort it.

@@ -55,10 +55,7 @@ extension Room {
     }
     for user in Set(credentials.map(\.user)) { try await trust.fetch(user: user) }
     let isValid = try context.store.read { store in
-      group.members.allSatisfy { member in
-        LeafCheck.check(member.credential, signatureKey: member.signatureKey) { try? pin($0, in: store) }.isValid
-          || CommitClaim.Leaf(member).map { (try? pin($0.user, in: store))?.hasRevoked($0) ?? false } ?? false
-      }
+      group.members.allSatisfy { member in LeafCheck.mayStand(member) { try? pin($0, in: store) } }
     }
     guard isValid else {
       throw ChatError(.identityInvalid, detail: "a room with a device that its account does not list")

@@ -39,6 +39,12 @@ enum LeafCheck {
     return .valid(device)
   }
 
+  /// Whether a member's leaf is a device of its account, or was one until the account revoked it.
+  static func mayStand(_ member: Member, pins: (UserID) -> Pin?) -> Bool {
+    check(member.credential, signatureKey: member.signatureKey, pins: pins).isValid
+      || CommitClaim.Leaf(member).map { pins($0.user)?.hasRevoked($0) ?? false } ?? false
+  }
+
   /// Whether no device and no key stands in the tree twice.
   static func hasNoDoubles(_ members: [DeviceCredential]) -> Bool {
     Set(members.map { "\($0.user)/\($0.entry.device)" }).count == members.count

@@ -30,7 +30,7 @@ final class Neighbours: Sendable {
       let redis = Redis(try Self.redisConfiguration(settings), log: Log("redis", to: sink))
       let secret = NodeSecret(try await store.nodeSecret())
       let redisBus = RedisBus(redis, local: local, secret: secret, metrics: metrics)
-      let times = PresenceBoard(lease: settings.presenceLease.wholeMilliseconds).times
+      let times = PresenceBoard.Times(lease: settings.presenceLease.wholeMilliseconds)
       let presence = RedisPresence(redis, times: times, secret: secret, metrics: metrics)
       (self.redis, self.redisBus, bus, self.secret) = (redis, redisBus, redisBus, secret)
       (self.presence, redisPresence) = (presence, presence)

@@ -15,12 +15,10 @@ final class Redis: Sendable {
     self.configuration = configuration
     commands = RedisLink(loop: loop, configuration: configuration, channel: nil, log: log)
     listener = RedisLink(
-      loop: loop, configuration: configuration, channel: Array((configuration.prefix + ":wake:2").utf8), log: log)
+      loop: loop, configuration: configuration, channel: Array(configuration.channel.utf8), log: log)
   }
 
-  /// The channel on which nodes wake each other. Its number changes with the messages' form, so that nodes of two versions do not
-  /// read each other's; they find each other's entries in the store.
-  var channel: String { configuration.prefix + ":wake:2" }
+  var channel: String { configuration.channel }
 
   /// Begins to connect.
   ///

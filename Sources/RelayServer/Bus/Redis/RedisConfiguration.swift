@@ -17,6 +17,10 @@ package struct RedisConfiguration: Sendable {
 
   package init() {}
 
+  /// The channel on which nodes wake each other. Its number changes with the messages' form, so that nodes of two versions do not
+  /// read each other's; they find each other's entries in the store.
+  var channel: String { prefix + ":wake:2" }
+
   /// How long a connection may take to stand, and an answer to come.
   package var timeout = Duration.seconds(3)
   /// How often a connection is tried when nothing is to be said.
