@@ -13,15 +13,8 @@ package final class NginxServer: Sendable {
     let folder = try ServerFolder()
     self.folder = folder
     port = try Loopback.lastingPort()
-    certificate = folder.path + "/certificate.pem"
-    let key = folder.path + "/key.pem"
-    let openssl = try ServerProcess(
-      "openssl",
-      [
-        "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
-        "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate,
-      ], name: "openssl", in: folder)
-    while !openssl.hasEnded { usleep(5000) }
+    let key: String
+    (certificate, key) = try folder.makeCertificate()
     let project = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
     var shipped: [String] = []

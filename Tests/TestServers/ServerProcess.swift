@@ -13,6 +13,21 @@ package final class ServerFolder: Sendable {
   }
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  /// Makes a certificate that signs itself, and its key: files of the folder.
+  package func makeCertificate(
+    _ name: String = "certificate", for hosts: String = "DNS:localhost"
+  ) throws -> (certificate: String, key: String) {
+    let made = (certificate: "\(path)/\(name).pem", key: "\(path)/\(name)-key.pem")
+    let openssl = try ServerProcess(
+      "openssl",
+      [
+        "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+        "/CN=localhost", "-addext", "subjectAltName=\(hosts)", "-keyout", made.key, "-out", made.certificate,
+      ], name: "openssl", in: self)
+    while !openssl.hasEnded { usleep(5000) }
+    return made
+  }
 }
 
 package struct ServerFailure: Error, CustomStringConvertible {
@@ -148,22 +163,7 @@ package final class ServerProcess: Sendable {
 
 /// Ports of this machine.
 package enum Loopback {
-  /// A port on which nobody listens.
-  package static func freePort() throws -> UInt16 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    defer { close(descriptor) }
-    var address = address(0)
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let result = withUnsafeMutablePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(descriptor, $0, length) == 0 ? getsockname(descriptor, $0, &length) : -1
-      }
-    }
-    guard result == 0 else { throw ServerFailure("no free port") }
-    return UInt16(bigEndian: address.sin_port)
-  }
-
-  /// A port for a server that comes back to it: one that the system gives to no outgoing connection meanwhile.
+  /// A port on which nobody listens, and which the system gives to no outgoing connection meanwhile.
   package static func lastingPort() throws -> UInt16 {
     for _ in 0..<200 {
       let port = UInt16.random(in: 10_000..<30_000)

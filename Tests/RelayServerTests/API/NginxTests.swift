@@ -3,6 +3,7 @@ import Glibc
 import Networking
 import RelayProtocol
 import RelayServer
+import TestServers
 import Testing
 import WireCodec
 
@@ -12,7 +13,7 @@ struct NginxTests {
   private static func withNginx(before relay: UInt16, _ body: (UInt16) async throws -> Void) async throws {
     let folder = try RelayFixture.temporaryFolder()
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    let port = try freePort()
+    let port = try Loopback.lastingPort()
     let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map { "\($0)_temp_path \(folder)/\($0);" }
     let configuration = """
       daemon off; master_process off; pid \(folder)/pid; error_log \(folder)/error.log;
@@ -43,22 +44,6 @@ struct NginxTests {
     let isUp = try await eventually { (try? await HTTPClient().send(HTTPClientRequest(.get, url)))?.status == 200 }
     try #require(isUp, "nginx does not serve: ./dev test installs it")
     try await body(port)
-  }
-
-  static func freePort() throws -> UInt16 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = inet_addr("127.0.0.1")
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let result = withUnsafeMutablePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(descriptor, $0, length) | getsockname(descriptor, $0, &length)
-      }
-    }
-    try #require(result == 0)
-    return UInt16(bigEndian: address.sin_port)
   }
 
   /// Attack 49 through a proxy: a client that writes its own `X-Forwarded-For` stays who it is, on requests and sockets.

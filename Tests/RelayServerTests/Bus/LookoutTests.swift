@@ -56,7 +56,7 @@ struct LookoutTests {
     let loop = EventLoop()
     var settings = RelayConfiguration()
     // Without a Redis of the test's own: an address where nobody listens.
-    settings.redisAddress = RedisAddress(host: "127.0.0.1", port: try server?.port ?? Loopback.freePort())
+    settings.redisAddress = RedisAddress(host: "127.0.0.1", port: try server?.port ?? Loopback.lastingPort())
     settings.pollInterval = interval
     let sink = LogSink(descriptor: 2, level: .off)
     var neighbours: [Neighbours] = []

@@ -54,16 +54,9 @@ struct RedisLinkTests {
 
   @Test func speaksTLSToThoseItTrusts() async throws {
     let folder = try ServerFolder()
-    let (certificate, key) = (folder.path + "/certificate.pem", folder.path + "/key.pem")
-    for (certificate, key) in [(certificate, key), (folder.path + "/other.pem", folder.path + "/other-key.pem")] {
-      let openssl = try ServerProcess(
-        "openssl",
-        [
-          "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
-          "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate,
-        ], name: "openssl", in: folder)
-      while !openssl.hasEnded { try await Task.sleep(for: .milliseconds(5)) }
-    }
+    let hosts = "DNS:localhost,IP:127.0.0.1"
+    let (certificate, key) = try folder.makeCertificate(for: hosts)
+    let (other, _) = try folder.makeCertificate("other", for: hosts)
     let port = try Loopback.lastingPort()
     let server = try RedisServer(
       "--tls-port", "\(port)", "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate,
@@ -75,7 +68,7 @@ struct RedisLinkTests {
     let (ear, twinEar, distrustful) = (Ear(), Ear(), Ear())
     let nodes = [
       try node(trusting: certificate, ear), try node(trusting: certificate, twinEar),
-      try node(trusting: folder.path + "/other.pem", distrustful),
+      try node(trusting: other, distrustful),
     ]
     #expect(try await eventually { ear.isToldToLookAtAll && twinEar.isToldToLookAtAll })
     let room = RoomID.random()

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import Networking
 import RelayProtocol
+import TestServers
 import Testing
 
 @testable import RelayServer
@@ -92,7 +93,7 @@ struct StartTests {
 
   /// With more clients than files the rest are told so, and the relay's own doors stay open.
   @Test func theLastFilesAreTheRelaysOwn() async throws {
-    let metrics = "127.0.0.1:\(try NginxTests.freePort())"
+    let metrics = "127.0.0.1:\(try Loopback.lastingPort())"
     try await RelayProgram.run(
       ["--loops", "1", "--metrics-listen", metrics, "--connections-per-address", "10000"], before: "ulimit -n 200"
     ) { relay in

@@ -18,14 +18,7 @@ final class IssuerServer: Sendable {
       Peer.root.appending(path: "Tests/RelayServerTests/Peers/issuer.py").path, folder.path, "\(port)",
     ]
     if isSecure {
-      let (certificate, key) = (folder.path + "/certificate.pem", folder.path + "/key.pem")
-      let openssl = try ServerProcess(
-        "openssl",
-        [
-          "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
-          "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate,
-        ], name: "openssl", in: folder)
-      while !openssl.hasEnded { usleep(5000) }
+      let (certificate, key) = try folder.makeCertificate()
       arguments += [certificate, key]
     }
     self.arguments = arguments
